@@ -1,0 +1,1 @@
+"""The music index: annotations -> windows -> bundled index, the alignment of scales, the starter music."""

@@ -1,0 +1,418 @@
+"""The values that travel along the way of a frame, and the seams (Protocols) between its parts.
+
+Units: seconds of a monotonic clock (`_s`), milliseconds (`_ms`), pixels (`_px`); affect of people in FindingEmo units
+(valence -3..3, arousal 0..6), affect of music in DEAM units (-1..1 each). Values are frozen; nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image: TypeAlias = NDArray[np.uint8]
+"""uint8 [H, W, 3], blue-green-red as OpenCV reads it."""
+
+Source: TypeAlias = Literal["scene", "face"]
+"""Which model an estimate comes from."""
+
+
+class ValenceArousal(NamedTuple):
+    """A pair over the two axes of affect: a point, a variance or a weight; the field that holds it says the unit."""
+
+    valence: float
+    arousal: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture from a source.
+
+    Attributes:
+        seq: counts up from 0 in the order the source gave them; gaps are frames that were dropped.
+        captured_at_s: when it was taken, on the clock that the loop runs on.
+        image: uint8 [H, W, 3] BGR.
+    """
+
+    seq: int
+    captured_at_s: float
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class FaceBox:
+    """An upright face box in pixels of the frame it was found in; it may reach beyond the picture's edge.
+
+    Attributes:
+        x_px, y_px: the upper left corner.
+        width_px, height_px: the size, > 0.
+        score: the detector's confidence, 0..1.
+    """
+
+    x_px: float
+    y_px: float
+    width_px: float
+    height_px: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class AffectEstimate:
+    """What one model says of one frame, in FindingEmo units.
+
+    Attributes:
+        source: the model's input, the whole scene or the face crop.
+        mean: valence -3..3, arousal 0..6.
+        variance: per axis, >= 0; unbiased over the samples, or in closed form.
+        samples: how many Monte Carlo rows it rests on; 0 for a closed form.
+        gate: the variance above which this model's bundle asks to hold; None leaves it to the config.
+    """
+
+    source: Source
+    mean: ValenceArousal
+    variance: ValenceArousal
+    samples: int
+    gate: ValenceArousal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FusedAffect:
+    """The estimates of one frame made into one, in FindingEmo units.
+
+    Attributes:
+        mean: valence -3..3, arousal 0..6.
+        variance: per axis, > 0.
+        weights: per source, the share (0..1, summing to 1 on each axis) it had in the mean.
+        gate: the uncertainty gate of the source that carried the most weight on each axis; None where its bundle
+            states none.
+    """
+
+    mean: ValenceArousal
+    variance: ValenceArousal
+    weights: Mapping[Source, ValenceArousal]
+    gate: tuple[float | None, float | None] = (None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class StableAffect:
+    """The steadied affect, in FindingEmo units.
+
+    Attributes:
+        mean: valence -3..3, arousal 0..6.
+        variance: that of the last accepted estimate on each axis.
+        held: per axis (valence, arousal), whether this frame was too uncertain to move it.
+        age_s: seconds since the older of the two axes was last moved.
+        stale: whether age_s is past the limit, so that the value should no longer be acted upon.
+    """
+
+    mean: ValenceArousal
+    variance: ValenceArousal
+    held: tuple[bool, bool]
+    age_s: float
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A window of a song, with the affect it was annotated with (or made for), in DEAM units.
+
+    Attributes:
+        song_id: unique within an index.
+        start_s, end_s: the window within the file, in seconds.
+        valence, arousal: -1..1.
+        path: the audio file.
+        song_end_s: where the file's sound ends, in seconds; playback goes on to here, less the fade.
+        title: what to show a person; the song id where nothing better is known.
+    """
+
+    song_id: str
+    start_s: float
+    end_s: float
+    valence: float
+    arousal: float
+    path: Path
+    song_end_s: float
+    title: str = ""
+
+
+class Mode(str, Enum):
+    """What the music does with the feeling."""
+
+    MIRROR = "mirror"
+    GUIDE = "guide"
+    CALM = "calm"
+    ENERGIZE = "energize"
+    MANUAL = "manual"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackStatus:
+    """What the player is doing.
+
+    Attributes:
+        segment: what plays (or would, when muted); None when nothing does.
+        position_s: where in the file; 0 when nothing plays.
+        ended: whether the song has come to its end (less the fade), so that another may start.
+        paused: whether playback stands still.
+        muted: whether no sound leaves the machine: asked for, or no device answered.
+        volume: 0..1.
+        reason: why there is no sound though there should be; empty when all is well.
+    """
+
+    segment: Segment | None = None
+    position_s: float = 0.0
+    ended: bool = False
+    paused: bool = False
+    muted: bool = False
+    volume: float = 1.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StateSnapshot:
+    """What is told after each step: to MQTT, the live view, the record and the summary.
+
+    Attributes:
+        seq: the frame's.
+        t_s: the frame's captured_at_s.
+        mode: the current mode.
+        camera_on: False while paused or switched off (then there is no frame and no estimate).
+        face: the primary face; None when none was found.
+        face_count: how many faces were found.
+        estimates: one for each model that ran.
+        fused: the estimates made one; None when no model ran.
+        stable: the steadied affect; None before the first accepted frame.
+        mood: the label of the stable point (emomusic_edge.affect.mood_label); None without one.
+        target: where music is sought, in DEAM units; None when nothing is sought.
+        chosen: what the matcher last chose; None before the first choice.
+        playback: what the player does.
+        frames_per_second: over the last seconds.
+        latency_ms: from the picture's capture to the end of the step.
+        stage_ms: the time each stage of the step took.
+        reasons: what is wrong at the moment, keyed by part ("camera", "audio", "broker", "index", "command", "models").
+    """
+
+    seq: int
+    t_s: float
+    mode: Mode
+    camera_on: bool = True
+    face: FaceBox | None = None
+    face_count: int = 0
+    estimates: tuple[AffectEstimate, ...] = ()
+    fused: FusedAffect | None = None
+    stable: StableAffect | None = None
+    mood: str | None = None
+    target: ValenceArousal | None = None
+    chosen: Segment | None = None
+    playback: PlaybackStatus = field(default_factory=PlaybackStatus)
+    frames_per_second: float = 0.0
+    latency_ms: float = 0.0
+    stage_ms: Mapping[str, float] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+# What may be asked of the running service, whoever asks (MQTT, a keyboard, a test).
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Go to another song now, dwell or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Fade the music out and close the camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Undo Pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetCamera:
+    """Close (on=False) or open the camera; the music goes on."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetMode:
+    """Change the mode."""
+
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class SetVolume:
+    """Set the volume, 0..1."""
+
+    volume: float
+
+
+@dataclass(frozen=True, slots=True)
+class SetMood:
+    """Set the mood that mode `manual` plays to, in FindingEmo units."""
+
+    mood: ValenceArousal
+
+
+Command: TypeAlias = Skip | Pause | Resume | SetCamera | SetMode | SetVolume | SetMood
+
+
+class FrameSource(Protocol):
+    """Where pictures come from. Not thread-safe: one thread opens, reads and closes it."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages: `/dev/video0`, `clip.mp4`."""
+        ...
+
+    @property
+    def live(self) -> bool:
+        """True for a camera, False for a file.
+
+        A camera's frames are stamped with the monotonic clock as they come; a file's with their own time, from 0, and
+        they end.
+        """
+        ...
+
+    def open(self) -> None:
+        """Take the device or file.
+
+        Raises:
+            SourceError: it is missing or does not open.
+        """
+        ...
+
+    def read(self) -> Frame | None:
+        """The next frame; None at the end of a file. May block for as long as the device does.
+
+        Raises:
+            SourceError: a device stopped giving frames, or a file does not decode.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the device or file; harmless when it is not open."""
+        ...
+
+
+class FaceDetector(Protocol):
+    """Finds faces in a picture."""
+
+    def detect(self, image: Image) -> Sequence[FaceBox]:
+        """All faces, the best score first; empty when there are none."""
+        ...
+
+
+class InferenceEngine(Protocol):
+    """Runs one model file."""
+
+    @property
+    def provider(self) -> str:
+        """What it truly runs on, e.g. `CPUExecutionProvider`."""
+        ...
+
+    def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> Mapping[str, NDArray[np.generic]]:
+        """One inference: arrays by input name in, arrays by output name out.
+
+        Raises:
+            ModelError: an input is missing or of another shape or dtype, or the engine failed.
+        """
+        ...
+
+
+class AffectModel(Protocol):
+    """A picture in, an affect estimate out."""
+
+    @property
+    def source(self) -> Source:
+        """Whether it wants the whole scene or a face crop."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """What it truly runs on."""
+        ...
+
+    def predict(self, image: Image) -> AffectEstimate:
+        """The estimate for one picture (the scene, or the face crop), uint8 [H, W, 3] BGR of any size.
+
+        Raises:
+            ModelError: the engine failed, or gave values that are not finite.
+        """
+        ...
+
+
+class Player(Protocol):
+    """Plays one song at a time and crossfades to the next. No call blocks: files are decoded on its own thread.
+
+    `now_s` is the loop's clock; a player without a device keeps time by it, so that the rest of the way goes on.
+    """
+
+    def start(self) -> None:
+        """Take the audio device, or go on muted and say so in `status().reason`; retried from then on."""
+        ...
+
+    def play(self, segment: Segment, now_s: float) -> None:
+        """Crossfade to a segment from its start second; the newest call wins."""
+        ...
+
+    def stop(self, now_s: float) -> None:
+        """Fade out what plays; `status().segment` becomes None."""
+        ...
+
+    def pause(self, now_s: float) -> None:
+        """Stand still at the current second."""
+        ...
+
+    def resume(self, now_s: float) -> None:
+        """Go on from where pause() stood still."""
+        ...
+
+    def set_volume(self, volume: float) -> None:
+        """Set the volume, 0..1."""
+        ...
+
+    def status(self, now_s: float) -> PlaybackStatus:
+        """What it is doing now."""
+        ...
+
+    def failures(self) -> Sequence[tuple[str, str]]:
+        """(song_id, reason) of songs that did not decode since the last call; they are not playing."""
+        ...
+
+    def close(self) -> None:
+        """Fade out within a fraction of a second and let go of the device."""
+        ...
+
+
+class Publisher(Protocol):
+    """Tells the state to the outside and hears commands from there. No call blocks on the network."""
+
+    def start(self) -> None:
+        """Begin connecting; returns at once, broker or no broker."""
+        ...
+
+    def publish(self, snapshot: StateSnapshot) -> None:
+        """Tell a state; rate limits and change detection are the publisher's own."""
+        ...
+
+    def commands(self) -> Sequence[Command]:
+        """The valid commands that arrived since the last call, oldest first."""
+        ...
+
+    def reason(self) -> str:
+        """Why nothing gets through; empty when all is well."""
+        ...
+
+    def close(self) -> None:
+        """Say goodbye (availability offline) and disconnect, within a second."""
+        ...

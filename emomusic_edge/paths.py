@@ -1,0 +1,56 @@
+"""Where files live: the XDG folders of a user, or one data folder named in the config (a service's /var/lib)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+APP_NAME = "emomusic-edge"
+
+
+def default_data_dir() -> Path:
+    """`$XDG_DATA_HOME/emomusic-edge`: bundles, indexes, starter music."""
+    return Path(platformdirs.user_data_dir(APP_NAME))
+
+
+def default_cache_dir() -> Path:
+    """`$XDG_CACHE_HOME/emomusic-edge`: what can be fetched or made again."""
+    return Path(platformdirs.user_cache_dir(APP_NAME))
+
+
+def default_config_file() -> Path:
+    """`$XDG_CONFIG_HOME/emomusic-edge/config.toml`: read when no `--config` is given and it exists."""
+    return Path(platformdirs.user_config_dir(APP_NAME)) / "config.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class DataLayout:
+    """The folders inside a data folder."""
+
+    root: Path
+
+    @property
+    def bundles(self) -> Path:
+        """A folder for each model bundle: manifest.json + model.onnx."""
+        return self.root / "models"
+
+    @property
+    def starter_music(self) -> Path:
+        """The pieces the package makes itself, as OGG, and their index."""
+        return self.root / "starter-music"
+
+    def bundle(self, name: str) -> Path:
+        """The folder of one bundle."""
+        return self.bundles / name
+
+
+def packaged_bundle(name: str) -> Path:
+    """The folder of a bundle that ships inside the package, e.g. `scene-starter`."""
+    return Path(__file__).parent / "models" / name
+
+
+def packaged_deam_index() -> Path:
+    """The bundled index of DEAM's windows (no audio)."""
+    return Path(__file__).parent / "deam_index" / "data" / "deam_windows.npz"

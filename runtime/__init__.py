@@ -1,0 +1,1 @@
+"""The running service: camera -> faces -> models -> fusion -> stabilizer -> matcher -> player -> MQTT."""

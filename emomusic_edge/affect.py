@@ -60,6 +60,9 @@ DEAM = AffectScale(
     sd=ValenceArousal(0.251, 0.283),
 )
 
+# The seed's uncertainty threshold: a variance (FindingEmo units squared, per axis) above it is too uncertain to act on.
+DEFAULT_GATE = 0.4
+
 # Russell, "A circumplex model of affect", Journal of Personality and Social Psychology 39(6), 1980: eight concepts of
 # affect, 45 degrees apart, counted here from pleasure over arousal.
 RUSSELL_1980 = (

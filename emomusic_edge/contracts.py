@@ -88,14 +88,13 @@ class FusedAffect:
         mean: valence -3..3, arousal 0..6.
         variance: per axis, > 0.
         weights: per source, the share (0..1, summing to 1 on each axis) it had in the mean.
-        gate: the uncertainty gate of the source that carried the most weight on each axis; None where its bundle
-            states none.
+        gate: the gates that the models' bundles state, fused as their variances are; None where none states one.
     """
 
     mean: ValenceArousal
     variance: ValenceArousal
     weights: Mapping[Source, ValenceArousal]
-    gate: tuple[float | None, float | None] = (None, None)
+    gate: ValenceArousal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,6 +406,10 @@ class Publisher(Protocol):
 
     def commands(self) -> Sequence[Command]:
         """The valid commands that arrived since the last call, oldest first."""
+        ...
+
+    def rejected(self) -> Sequence[str]:
+        """Why commands were refused since the last call, oldest first, a line each; their senders have been told."""
         ...
 
     def reason(self) -> str:

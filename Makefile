@@ -1,0 +1,77 @@
+# make demo: set up and watch it work.  make test: set up and prove it.  Both start from their caches the second time.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ORACLE := .venv-mediapipe
+PIP_QUIET := --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast test-pythons lint types broker oracle pictures clean
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed ## set up everything and run: camera or demo clip in, music out
+	@$(BIN)/emomusic-edge demo $(ARGS)
+
+test: $(VENV)/.installed-test broker lint types oracle ## set up everything and pass the tests
+	$(BIN)/pytest
+
+test-fast: $(VENV)/.installed-test ## only what needs no broker, no other environment and no minutes
+	$(BIN)/pytest -m "not slow and not broker and not peer and not wheel"
+
+test-pythons: ## the fast tests on every Python 3.10 to 3.13 that this machine has
+	@ran=; for version in 3.10 3.11 3.12 3.13; do \
+	  if python=$$(.ci/find_python $$version); then \
+	    echo "== Python $$version ($$python)"; \
+	    $(MAKE) --no-print-directory VENV=.venv-$$version PYTHON=$$python test-fast || exit 1; ran="$$ran $$version"; \
+	  else echo "== Python $$version: not on this machine"; fi; \
+	done; echo "Passed on:$$ran"
+
+lint: $(VENV)/.installed-test ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-test ## mypy, strict, on what ships
+	$(BIN)/mypy -p emomusic_edge
+
+broker:
+	@.ci/ensure_mosquitto
+
+# MediaPipe itself, which the detector is held against; its old protobuf cannot live beside onnx.
+oracle: $(ORACLE)/.tried
+
+$(ORACLE)/.tried: setup.cfg Makefile
+	@if python=$$(.ci/find_python 3.11 || .ci/find_python 3.12 || .ci/find_python 3.10); then \
+	  echo "Installing MediaPipe into $(ORACLE), to hold the face detector against"; \
+	  $$python -m venv --clear $(ORACLE) && \
+	  $(ORACLE)/bin/pip install $(PIP_QUIET) numpy opencv-python-headless absl-py attrs flatbuffers matplotlib \
+	    pydantic 'protobuf>=4.25.3,<5' && \
+	  $(ORACLE)/bin/pip install $(PIP_QUIET) --no-deps mediapipe==0.10.18; \
+	else mkdir -p $(ORACLE); echo "No Python 3.10 to 3.12 here: the tests against MediaPipe will be skipped"; fi
+	@touch $@
+
+pictures: $(VENV)/.installed-test ## draw the README's pictures again from a run of the demo
+	@$(BIN)/emomusic-edge demo --fast --no-mqtt --dwell 6 --record out/run.csv --summary out/run.json \
+	  --picture docs/pictures/live-view.svg
+	@$(BIN)/emomusic-edge timeline out/run.csv --out docs/pictures/timeline.png
+
+clean: ## remove environments and build output; fetched files stay in the cache
+	rm -rf .venv .venv-* build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v[:2] <= (3, 13) else \
+	  f"Python {v[0]}.{v[1]} found, 3.10 to 3.13 needed. Name one: make demo PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV) || { echo "On Debian, Ubuntu and JetPack: sudo apt-get install python3-venv"; exit 1; }
+	@touch $@
+
+$(VENV)/.installed: setup.cfg pyproject.toml | $(VENV)/.made
+	@echo "Installing emomusic-edge into $(VENV)"
+	@$(BIN)/pip install $(PIP_QUIET) --editable '.[starter]'
+	@touch $@
+
+$(VENV)/.installed-test: setup.cfg pyproject.toml | $(VENV)/.made
+	@echo "Installing emomusic-edge and what its tests need into $(VENV)"
+	@$(BIN)/pip install $(PIP_QUIET) --editable '.[test]'
+	@touch $@ $(VENV)/.installed

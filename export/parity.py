@@ -1,0 +1,118 @@
+"""How far a converted graph is from its source: held against outputs of the source's own interpreter, recorded once.
+
+A device that converts the starter models has no LiteRT. So the outputs that LiteRT gave for a few made pictures lie
+beside this module (data/litert_reference.json, written by `python -m emomusic_edge.export.record_parity`); the tests
+hold the graphs against LiteRT itself on real pictures.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from emomusic_edge.errors import ModelError
+from emomusic_edge.manifest import Parity
+
+REFERENCE_FILE = Path(__file__).parent / "data" / "litert_reference.json"
+BOUND = 1e-4
+# Detectors give tens of thousands of numbers a picture; every so manieth is recorded.
+STRIDE = 97
+PICTURES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Recorded outputs of one source file.
+
+    Attributes:
+        weights_sha256: of the source file.
+        interpreter: its name and version.
+        outputs: for each made picture, every STRIDE-th number of each output (all, where there are fewer).
+    """
+
+    weights_sha256: str
+    interpreter: str
+    outputs: Sequence[Mapping[str, Sequence[float]]]
+
+
+def made_picture(number: int, height_px: int, width_px: int) -> NDArray[np.uint8]:
+    """A picture from integers alone, the same on every machine: a bright disc on a gradient, coloured by `number`.
+
+    Returns:
+        uint8 [1, H, W, 3].
+    """
+    y, x = np.mgrid[0:height_px, 0:width_px]
+    disc = (x - width_px // 2) ** 2 + (y - height_px // 2) ** 2 < (min(height_px, width_px) // (3 + number)) ** 2
+    channels = [
+        (x * (3 + number) * 255 // (width_px * (2 + number)) + y * (channel + 1) + 90 * disc) % 256
+        for channel in range(3)
+    ]
+    return np.stack(channels, axis=-1)[None].astype(np.uint8)
+
+
+def thinned(values: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Every STRIDE-th number of an output, or all where there are fewer than STRIDE."""
+    flat = np.asarray(values, dtype=np.float64).ravel()
+    return flat if flat.size < STRIDE else flat[::STRIDE]
+
+
+def read_reference(name: str) -> Reference:
+    """The recorded outputs for a bundle.
+
+    Raises:
+        ModelError: none are recorded.
+    """
+    records = json.loads(REFERENCE_FILE.read_text(encoding="utf-8")) if REFERENCE_FILE.exists() else {}
+    if name not in records:
+        raise ModelError(
+            f"No reference outputs are recorded for {name} in {REFERENCE_FILE.name}.",
+            mend="python -m emomusic_edge.export.record_parity",
+        )
+    return Reference(**records[name])
+
+
+def measure_parity(name: str, model: onnx.ModelProto, weights_sha256: str, unit: str) -> Parity:
+    """Hold a graph, at ONNX Runtime's optimisation levels off and all, against the recorded outputs.
+
+    Args:
+        name: the bundle's.
+        model: with the one input `image`.
+        weights_sha256: of the source file that was converted.
+        unit: of the outputs, for the report.
+
+    Raises:
+        ModelError: nothing is recorded for these weights, or the difference is above BOUND.
+    """
+    reference = read_reference(name)
+    if reference.weights_sha256 != weights_sha256:
+        raise ModelError(f"The reference outputs for {name} are of other weights ({reference.weights_sha256[:16]}…).")
+    shape = [side.dim_value for side in model.graph.input[0].type.tensor_type.shape.dim]
+    content = model.SerializeToString()
+    difference = 0.0
+    for level in (ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_ALL):
+        options = ort.SessionOptions()
+        options.graph_optimization_level = level
+        session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+        for number, expected in enumerate(reference.outputs):
+            found = session.run(names, {"image": made_picture(number, shape[1], shape[2])})
+            for output, values in zip(names, found, strict=True):
+                difference = max(difference, float(np.abs(thinned(values) - np.asarray(expected[output])).max()))
+    if not difference <= BOUND:
+        raise ModelError(
+            f"Graph of {name} differs from {reference.interpreter} by {difference:.2g}; at most {BOUND:g} is allowed."
+        )
+    return Parity(
+        reference=f"{reference.interpreter}, recorded outputs",
+        pictures=len(reference.outputs),
+        max_abs_difference=difference,
+        bound=BOUND,
+        unit=unit,
+    )

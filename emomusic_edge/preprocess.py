@@ -73,8 +73,8 @@ def prepare(image: Image, spec: ImageInput) -> NDArray[np.uint8]:
     where = placement(width, height, spec)
     result = _warped(image, where, spec) if spec.resize == "warp" else _resized(image, where, spec)
     if spec.colour_order == "rgb":
-        result = cv2.cvtColor(result, cv2.COLOR_BGR2RGB)
-    return np.ascontiguousarray(result, np.uint8)[None]
+        result = np.asarray(cv2.cvtColor(result, cv2.COLOR_BGR2RGB), np.uint8)
+    return np.ascontiguousarray(result)[None]
 
 
 def crop_face(image: Image, box: FaceBox, margin: float) -> Image | None:

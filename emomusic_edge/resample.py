@@ -42,10 +42,14 @@ def resize_antialiased(image: NDArray[np.uint8], width_px: int, height_px: int, 
     """
     height, width = image.shape[:2]
     if width != width_px:
-        image = cv2.transpose(_along_rows(cv2.transpose(image), width_px, kind))
+        image = _transposed(_along_rows(_transposed(image), width_px, kind))
     if height != height_px:
         image = _along_rows(image, height_px, kind)
     return image
+
+
+def _transposed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.transpose(image), np.uint8)
 
 
 def _along_rows(image: NDArray[np.uint8], size: int, kind: Filter) -> NDArray[np.uint8]:

@@ -62,7 +62,7 @@ def face_starter_manifest() -> Manifest:
             colour_order="bgr",
             resize="area",
             crop="none",
-            face_margin=0.1,
+            face_margin=0.05,
             normalisation="(grey / 255 - 0.5) * 2",
         ),
         output_units="findingemo",

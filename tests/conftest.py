@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from emomusic_edge.fetch import PACKAGES, fetch
-from emomusic_edge.paths import default_cache_dir
+from emomusic_edge.paths import DataLayout, default_cache_dir
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -47,3 +47,16 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if name.startswith("EMOMUSIC_") and name not in ("EMOMUSIC_MEDIAPIPE_PYTHON", "EMOMUSIC_DEAM_DIR"):
             monkeypatch.delenv(name)
     yield
+
+
+@pytest.fixture(scope="session")
+def starter_layout(material: Material) -> DataLayout:
+    """A data folder with the starter bundles and the starter music, made once and kept in the cache."""
+    from emomusic_edge.deam_index.starter_music.make import ensure_starter_music
+    from emomusic_edge.export.starter import STARTER_BUNDLES, ensure_bundle
+
+    layout = DataLayout(material.cache_dir / "test-data")
+    for bundle in STARTER_BUNDLES:
+        ensure_bundle(bundle, layout, material.cache_dir)
+    ensure_starter_music(layout.starter_music)
+    return layout

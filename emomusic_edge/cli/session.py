@@ -1,0 +1,122 @@
+"""One run from the terminal: live view, record, summary, signals. What `run` and `demo` share."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from emomusic_edge.config.settings import Settings
+from emomusic_edge.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPlan:
+    """What a run from the terminal is asked for beside the settings.
+
+    Attributes:
+        fast: see runtime.app.RunPlan.
+        max_frames: likewise.
+        summary: a JSON file to write at the end.
+        record: a CSV file to write a row a frame into.
+        picture: an SVG file to write the last live view into.
+        title: what the live view is headed with; the source's name follows.
+    """
+
+    fast: bool = False
+    max_frames: int | None = None
+    summary: Path | None = None
+    record: Path | None = None
+    picture: Path | None = None
+    title: str = "emomusic-edge"
+
+
+def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict[str, Any]:
+    """Run until the frames end or a signal asks to stop, with the live view on `console`.
+
+    Returns:
+        The summary, which is also shown and written.
+
+    Raises:
+        EmomusicError: something cannot work; nothing was written but an empty record.
+    """
+    from emomusic_edge.runtime.app import App, RunPlan
+    from emomusic_edge.runtime.live_view import LiveView
+    from emomusic_edge.runtime.record import RecordWriter
+    from emomusic_edge.runtime.summary import summary_view, write_summary
+
+    for file in (plan.summary, plan.record, plan.picture):
+        _check_writable(file)
+    _log_to(console, settings.log.level)
+    observers = []
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(_stop_on_signals())
+        if plan.record is not None:
+            record = stack.enter_context(RecordWriter(plan.record))
+            observers.append(record.write)
+        view: list[LiveView] = []
+        observers.append(lambda snapshot: view[0].update(snapshot))
+        app = App(settings, RunPlan(plan.fast, plan.max_frames, stop, observers))
+        view.append(
+            LiveView(
+                console,
+                title=f"{plan.title} · {app.source_name}",
+                notice=app.models.notice,
+                broker=f"{settings.mqtt.host}:{settings.mqtt.effective_port}" if settings.mqtt.enabled else None,
+            )
+        )
+        with view[0]:
+            told = app.run()
+    if plan.picture is not None:
+        view[0].save_svg(plan.picture)
+    if plan.summary is not None:
+        write_summary(plan.summary, told)
+    console.print(summary_view(told))
+    for what, file in (("summary", plan.summary), ("record", plan.record), ("picture", plan.picture)):
+        if file is not None:
+            console.print(f"{what}: {file}", highlight=False, markup=False)
+    return told
+
+
+def _check_writable(file: Path | None) -> None:
+    """A long run must not end in "no such folder"."""
+    if file is None:
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_dir():
+            raise IsADirectoryError(21, "it is a folder", str(file))
+    except OSError as cause:
+        raise ConfigError(f"{file} cannot be written: {cause.strerror}.", mend="Name another file.") from cause
+
+
+@contextlib.contextmanager
+def _stop_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; a second SIGINT interrupts at once, as ever."""
+    stop = threading.Event()
+
+    def ask(number: int, _: FrameType | None) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _log_to(console: Console, level: str) -> None:
+    handler = RichHandler(console=console, show_path=False, rich_tracebacks=False, markup=False)
+    logging.basicConfig(level=level.upper(), format="%(message)s", handlers=[handler], force=True)

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from emomusic_edge.artefacts import folder_written_whole, read_verified, sha256_of, write_atomic
+from emomusic_edge.errors import ModelError
+
+
+def test_sha256_is_that_of_the_system(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(3_000_000))
+    told = subprocess.run(["sha256sum", str(path)], capture_output=True, text=True, check=True).stdout.split()[0]
+    assert sha256_of(path) == told
+    assert read_verified(path, told, ModelError) == path.read_bytes()
+
+
+def test_another_file_is_refused_with_both_hashes(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    with pytest.raises(ModelError, match=r"file is not .* sha256 ed7002b439e9.* 0000"):
+        read_verified(tmp_path / "file", "0" * 64, ModelError)
+    with pytest.raises(ModelError, match="cannot be read"):
+        read_verified(tmp_path / "none", "0" * 64, ModelError)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state.json"
+    write_atomic(path, "old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["state.json"]
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "bundle"
+    with folder_written_whole(target) as scratch:
+        (scratch / "a").write_text("1")
+    with pytest.raises(RuntimeError), folder_written_whole(target) as scratch:
+        (scratch / "a").write_text("2")
+        raise RuntimeError
+    assert (target / "a").read_text() == "1"
+    with folder_written_whole(target) as scratch:
+        (scratch / "b").write_text("3")
+    assert os.listdir(target) == ["b"]
+    assert os.listdir(tmp_path) == ["bundle"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from emomusic_edge.artefacts import folder_written_whole
+target = Path(sys.argv[1])
+generation = 0
+while True:
+    generation += 1
+    with folder_written_whole(target) as scratch:
+        for name in "abcd":
+            (scratch / name).write_text(str(generation))
+    print(generation, flush=True)
+"""
+
+
+@pytest.mark.parametrize("kill_after", range(1, 13))
+def test_killed_at_any_moment_a_reader_finds_one_whole_generation(tmp_path: Path, kill_after: int) -> None:
+    target = tmp_path / "bundle"
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(target)], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout is not None
+    with writer.stdout:
+        for _ in range(kill_after):
+            assert writer.stdout.readline()
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+    found = {path.name: path.read_text() for path in target.iterdir()}
+    assert sorted(found) == list("abcd")
+    assert len(set(found.values())) == 1

@@ -1,0 +1,67 @@
+"""The wheel installs into an empty environment with one top-level name, data files included."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("dist")
+    source = tmp_path_factory.mktemp("checkout")
+    # from what git knows, so that nothing of this machine's work tree can slip in
+    listed = subprocess.run(
+        ["git", "-C", str(repo), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True, check=True,
+    ).stdout.decode()
+    for name in filter(None, listed.split("\0")):
+        place = source / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if (repo / name).is_symlink():
+            place.symlink_to((repo / name).readlink())
+        elif (repo / name).is_file():
+            place.write_bytes((repo / name).read_bytes())
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(out), str(source)], check=True, capture_output=True
+    )
+    return next(out.glob("*.whl"))
+
+
+def test_only_one_top_level_name_and_every_data_file(wheel: Path, repo: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"emomusic_edge"}
+    for name in (
+        "emomusic_edge/py.typed",
+        "emomusic_edge/models/scene-starter/model.onnx",
+        "emomusic_edge/models/scene-starter/manifest.json",
+        "emomusic_edge/deam_index/data/deam_windows.npz",
+        "emomusic_edge/deam_index/data/README.md",
+        "emomusic_edge/export/data/litert_reference.json",
+    ):
+        assert name in names
+    code = {p.relative_to(repo).as_posix() for d in ("export", "runtime", "deam_index") for p in (repo / d).rglob("*.py")}
+    assert {f"emomusic_edge/{name}" for name in code} <= set(names)
+    assert not [name for name in names if "test" in name]
+
+
+def test_it_installs_into_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "v", with_pip=True)
+    python = tmp_path / "v" / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", wheel], check=True, cwd=tmp_path)
+    code = (
+        "import importlib.metadata as m, emomusic_edge, pathlib\n"
+        "top = {str(f).split('/')[0] for f in m.files('emomusic-edge') if '.dist-info' not in str(f)}\n"
+        "print(sorted(t for t in top if t != '..'), pathlib.Path(emomusic_edge.__file__).parent)"
+    )
+    told = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path).stdout
+    assert told.startswith("['emomusic_edge']")
+    assert str(tmp_path) in told
+    assert (tmp_path / "v" / "bin" / "emomusic-edge").is_file()

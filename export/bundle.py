@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeAlias
 
 import onnx
 from onnx import TensorProto
@@ -20,6 +21,9 @@ WRITTEN_BY = f"emomusic-edge {__version__}"
 # Sampling belongs to the masks: ONNX Runtime removes Dropout, TensorRT refuses it or ignores the seed.
 FORBIDDEN_OPERATORS = frozenset({"Dropout", "Bernoulli", "RandomNormal", "RandomNormalLike", "RandomUniform"})
 _FORBIDDEN_PREFIX = "Random"
+
+# Element type and shape of an input; None is a dimension that varies.
+_Signature: TypeAlias = tuple[int, list[int | None]]
 
 _OUTPUTS = {
     "mc_dropout": ("mean", "variance", "samples"),
@@ -52,7 +56,7 @@ def check_contract(model: onnx.ModelProto, manifest: Manifest) -> None:
         raise ModelError(f"Graph of {name} keeps weights in another file, which a bundle may not do.")
     image = manifest.image
     inputs = {value.name: _signature(value) for value in model.graph.input}
-    wanted = {"image": (TensorProto.UINT8, [1, image.height_px, image.width_px, 3])}
+    wanted: dict[str, _Signature] = {"image": (TensorProto.UINT8, [1, image.height_px, image.width_px, 3])}
     if manifest.mc_dropout is not None:
         wanted["masks"] = (TensorProto.FLOAT, [None, manifest.mc_dropout.mask_width])
     if inputs != wanted:
@@ -92,6 +96,6 @@ def write_bundle(target: Path, model: onnx.ModelProto, manifest: Manifest) -> Ma
     return final
 
 
-def _signature(value: onnx.ValueInfoProto) -> tuple[int, list[int | None]]:
+def _signature(value: onnx.ValueInfoProto) -> _Signature:
     tensor = value.type.tensor_type
     return tensor.elem_type, [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]

@@ -33,7 +33,7 @@ class MaskBank:
 
     def _draw(self) -> NDArray[np.float32]:
         kept = self._random.random(self._shape, dtype=np.float32) < self._keep
-        return kept.astype(np.float32) / np.float32(self._keep)
+        return np.divide(kept, self._keep, dtype=np.float32)
 
 
 class AffectPredictor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,10 @@ class Timebase(Protocol):
         """Told the time of each frame that the loop takes."""
         ...
 
+    def wait_until(self, due_s: float, stop: threading.Event, at_most_s: float) -> bool:
+        """Wait until a time has come, `stop` is set, or `at_most_s` have passed; returns whether the time has come."""
+        ...
+
 
 class RealTime:
     """Monotonic time: cameras, and files played in real time."""
@@ -30,6 +35,13 @@ class RealTime:
 
     def took(self, captured_at_s: float) -> None:
         """Of no effect: time goes on by itself."""
+
+    def wait_until(self, due_s: float, stop: threading.Event, at_most_s: float) -> bool:
+        """Sleep."""
+        wait_s = due_s - self.now_s()
+        if wait_s > 0:
+            stop.wait(min(wait_s, at_most_s))
+        return wait_s <= at_most_s
 
 
 class FrameTime:
@@ -45,6 +57,10 @@ class FrameTime:
     def took(self, captured_at_s: float) -> None:
         """Time is now that of this frame."""
         self._now_s = captured_at_s
+
+    def wait_until(self, due_s: float, stop: threading.Event, at_most_s: float) -> bool:
+        """Never waits: the feed gives the frames of the ticks, and time comes with them."""
+        return True
 
 
 class StageTimes:

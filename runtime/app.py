@@ -1,0 +1,304 @@
+"""The composition root: builds the concrete parts from the settings, starts them in order, stops them in reverse."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import sdnotify
+
+from emomusic_edge.config import Settings, read_password
+from emomusic_edge.contracts import AffectModel, FaceDetector, Player, Publisher, ValenceArousal
+from emomusic_edge.deam_index.alignment import Alignment, AlignmentMethod
+from emomusic_edge.deam_index.index_file import read_index
+from emomusic_edge.deam_index.music_index import MusicIndex
+from emomusic_edge.errors import ConfigError, ModelError, SourceError
+from emomusic_edge.manifest import MANIFEST_NAME, Manifest, read_bundle
+from emomusic_edge.paths import DataLayout, packaged_bundle, packaged_deam_index
+
+from .broker_settings import BrokerSettings
+from .camera import source_from
+from .capture import FastFrames, FrameFeed, LatestFrameCapture
+from .engine import OrtEngine
+from .faces.blazeface import BlazeFace
+from .faces.mediapipe_detector import MediaPipeDetector
+from .faces.primary import PrimaryFace
+from .fusion import FusionRule
+from .loop import Loop, Observer, Parts
+from .matcher import Matcher
+from .player import MusicPlayer
+from .predictors import AffectPredictor
+from .publisher import MqttPublisher, NullPublisher
+from .stabilizer import Stabilizer, StabilizerRule
+from .summary import RunSummary
+from .targets import Targets
+from .timing import FrameTime, RealTime
+
+MAKE_STARTERS = "emomusic-edge export starter"
+MAKE_MUSIC = "emomusic-edge index starter-music"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What one run is asked for beside the settings.
+
+    Attributes:
+        fast: read a file as fast as possible, time coming from its frames; muted.
+        max_frames: stop after that many.
+        stop: ends the run when it is set.
+        observers: told every snapshot.
+    """
+
+    fast: bool = False
+    max_frames: int | None = None
+    stop: threading.Event | None = None
+    observers: Sequence[Observer] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The loaded models and what they truly run on."""
+
+    detector: FaceDetector
+    face: AffectModel
+    face_manifest: Manifest
+    scene: AffectModel
+    scene_manifest: Manifest
+    providers: dict[str, str]
+
+    @property
+    def notice(self) -> str:
+        """One line for every surface: which models are starters or have random weights; empty when none is."""
+        told = []
+        for manifest in (self.scene_manifest, self.face_manifest):
+            if manifest.latency_only:
+                told.append(f"{manifest.title}: random weights, its answers mean nothing")
+            elif manifest.starter:
+                told.append(manifest.title)
+        return f"Runs on {' and '.join(told)}: an idea of the real thing, not it." if told else ""
+
+
+class App:
+    """One run of the service: load, then run. A context manager; leaving it stops what was started, last first."""
+
+    def __init__(self, settings: Settings, plan: RunPlan) -> None:
+        """Load everything that can be wrong before anything starts.
+
+        Raises:
+            EmomusicError: a source, model, index or setting cannot work.
+        """
+        # OpenCV's own threads beside ONNX Runtime's slow both.
+        cv2.setNumThreads(1)
+        self._plan = plan
+        self._settings = settings
+        self.source_name, self._feed = _feed(settings, plan)
+        self.models = _models(settings)
+        index = _index(settings)
+        self._stack = contextlib.ExitStack()
+        self._summary = RunSummary()
+        self._timebase = FrameTime() if plan.fast else RealTime()
+        self._player = _player(settings, muted=settings.player.muted or plan.fast)
+        self._publisher = _publisher(settings)
+        mode, stabilizer = settings.mode, settings.stabilizer
+        parts = Parts(
+            feed=self._feed,
+            timebase=self._timebase,
+            detector=self.models.detector,
+            primary=PrimaryFace(settings.faces.hysteresis),
+            face_model=self.models.face,
+            face_margin=self.models.face_manifest.image.face_margin,
+            scene_model=self.models.scene,
+            fusion=FusionRule(
+                kind=settings.fusion.rule,
+                variance_floor=settings.fusion.variance_floor,
+                weights={"scene": settings.fusion.scene_weight, "face": settings.fusion.face_weight},
+            ),
+            stabilizer=Stabilizer(
+                StabilizerRule(
+                    kind=stabilizer.rule,
+                    time_constant_s=stabilizer.time_constant_s,
+                    alpha=stabilizer.alpha,
+                    gate=(stabilizer.gate_valence, stabilizer.gate_arousal),
+                    stale_after_s=stabilizer.stale_after_s,
+                )
+            ),
+            targets=Targets(
+                Alignment(index, AlignmentMethod(settings.music.alignment)),
+                mode=mode.mode,
+                mood=ValenceArousal(mode.manual_valence, mode.manual_arousal),
+                guide_goal=ValenceArousal(mode.goal_valence, mode.goal_arousal),
+                guide_steps=mode.guide_steps,
+            ),
+            matcher=Matcher(
+                index,
+                _audio_dir(settings),
+                dwell_s=settings.music.dwell_s,
+                recent=settings.music.recent_songs,
+                margin=settings.music.switch_margin,
+                k=settings.music.neighbours,
+                fade_s=settings.player.crossfade_s,
+            ),
+            player=self._player,
+            publisher=self._publisher,
+            observers=(self._summary.add, *plan.observers),
+        )
+        self._loop = Loop(parts, frames_per_second=settings.loop.frames_per_second)
+
+    def __enter__(self) -> App:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run(self) -> dict[str, Any]:
+        """Start the parts, go on until the frames end or a stop is asked for, stop the parts.
+
+        Returns:
+            The summary (see RunSummary.finish).
+
+        Raises:
+            SourceError: the source does not open, or a file breaks off.
+        """
+        with self._stack:
+            for part in (self._player, self._publisher, self._feed):
+                self._stack.callback(part.close)
+                part.start()
+            started_s = time.perf_counter()
+            _tell_systemd("READY=1")
+            self._loop.run(self._plan.stop or threading.Event(), max_frames=self._plan.max_frames)
+            _tell_systemd("STOPPING=1")
+            seconds = time.perf_counter() - started_s
+        return self._summary.finish(seconds, self.models.providers, dropped=self._feed.dropped)
+
+
+def _tell_systemd(state: str) -> None:
+    """A word to the service manager; of no effect when there is none."""
+    sdnotify.SystemdNotifier().notify(state)
+
+
+def _feed(settings: Settings, plan: RunPlan) -> tuple[str, FrameFeed]:
+    camera = settings.camera
+    source = source_from(
+        camera.source,
+        width_px=camera.width_px,
+        height_px=camera.height_px,
+        frames_per_second=camera.frames_per_second,
+    )
+    if source is None:
+        raise SourceError(
+            "No camera on this machine gives a picture.",
+            mend="Plug one in, or name a video or a folder of pictures: emomusic-edge run --source clip.mp4",
+        )
+    if not plan.fast:
+        return source.name, LatestFrameCapture(source, pace=not source.live, retry_s=camera.open_retry_s)
+    if source.live:
+        raise ConfigError(
+            f"--fast reads a file as fast as it can; {source.name} is a camera.",
+            mend="Leave --fast out, or name a file with --source.",
+        )
+    return source.name, FastFrames(source, settings.loop.frames_per_second)
+
+
+def find_bundle(name_or_path: str, settings: Settings) -> Path:
+    """The folder of a bundle: a path, a name in the data folder, or one that ships with the package.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if "/" in name_or_path:
+        return Path(name_or_path).expanduser()
+    places = (DataLayout(settings.paths.data_dir).bundle(name_or_path), packaged_bundle(name_or_path))
+    for place in places:
+        if (place / MANIFEST_NAME).is_file():
+            return place
+    made = name_or_path.endswith("-starter") or name_or_path.startswith("blazeface-")
+    raise ModelError(
+        f"Model bundle {name_or_path} is neither in {places[0].parent} nor in the package.",
+        mend=MAKE_STARTERS if made else "Name a bundle's folder, or one of those in that folder.",
+    )
+
+
+def _engine(name_or_path: str, settings: Settings) -> tuple[OrtEngine, Manifest]:
+    manifest, model = read_bundle(find_bundle(name_or_path, settings), mend=MAKE_STARTERS)
+    return OrtEngine(model, name=manifest.name, threads=settings.models.threads), manifest
+
+
+def _affect_model(name_or_path: str, source: str, settings: Settings) -> tuple[AffectPredictor, Manifest]:
+    engine, manifest = _engine(name_or_path, settings)
+    if manifest.source != source:
+        raise ModelError(
+            f"Model bundle {manifest.name} is a {manifest.source or manifest.kind} model, a {source} model is needed.",
+            mend=f"Name another one in the config: models.{source}",
+        )
+    chosen = settings.models
+    predictor = AffectPredictor(engine, manifest, samples=chosen.samples, masks=chosen.masks, seed=chosen.mask_seed)
+    return predictor, manifest
+
+
+def _models(settings: Settings) -> Models:
+    scene, scene_manifest = _affect_model(settings.models.scene, "scene", settings)
+    face, face_manifest = _affect_model(settings.models.face, "face", settings)
+    detector: FaceDetector
+    if settings.models.detector == "mediapipe":
+        detector, runs_on = MediaPipeDetector(min_score=settings.faces.min_score), "mediapipe"
+    else:
+        engine, manifest = _engine(settings.models.detector, settings)
+        detector, runs_on = BlazeFace(engine, manifest, min_score=settings.faces.min_score), engine.provider
+    providers = {"detector": runs_on, "face": face.provider, "scene": scene.provider}
+    return Models(detector, face, face_manifest, scene, scene_manifest, providers)
+
+
+def _index_path(settings: Settings) -> Path:
+    name = settings.music.index
+    if name == "starter":
+        return DataLayout(settings.paths.data_dir).starter_index
+    return packaged_deam_index() if name == "deam" else Path(name).expanduser()
+
+
+def _index(settings: Settings) -> MusicIndex:
+    return read_index(_index_path(settings))
+
+
+def _audio_dir(settings: Settings) -> Path:
+    return settings.music.audio_dir or _index_path(settings).parent
+
+
+def _player(settings: Settings, *, muted: bool) -> Player:
+    output = None
+    if not muted:
+        # pygame is a fifth of the start-up time and of no use without sound.
+        from .mixer import PygameMixer
+
+        output = PygameMixer()
+    return MusicPlayer(
+        output,
+        crossfade_s=settings.player.crossfade_s,
+        volume=settings.player.volume,
+        retry_s=settings.player.device_retry_s,
+    )
+
+
+def _publisher(settings: Settings) -> Publisher:
+    mqtt = settings.mqtt
+    if not mqtt.enabled:
+        return NullPublisher()
+    return MqttPublisher(
+        BrokerSettings(
+            host=mqtt.host,
+            port=mqtt.effective_port,
+            node=mqtt.node,
+            username=mqtt.username or "",
+            password=read_password(mqtt),
+            tls=mqtt.encrypted,
+            ca_file=mqtt.ca_file,
+            allow_plaintext=mqtt.allow_plaintext,
+            min_interval_s=mqtt.min_interval_s,
+            unix_socket=mqtt.unix_socket,
+        )
+    )

@@ -1,0 +1,101 @@
+"""Where the broker is and how to talk to it, refused at once when it cannot work or would leak."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from emomusic_edge.errors import BrokerError
+
+_NODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """Where the broker is and how to talk to it; what cannot work is refused when it is made.
+
+    Attributes:
+        host: name or address of the broker.
+        port: 1883 is the usual one for plaintext, 8883 for TLS.
+        node: this device's name in the topics; letters, digits, - and _, at most 64.
+        username, password: the login; empty for none.
+        tls: whether to speak TLS; the broker's certificate and name are always verified.
+        ca_file: the certificates (PEM) to trust instead of the system's.
+        allow_plaintext: whether feelings may cross the network unencrypted.
+        keepalive_s: how long a dead line may go unnoticed, at most twice this.
+        min_interval_s: each topic is told at most once in this time.
+        repeat_s: and at least once in this time, so that a late listener soon knows all though nothing is retained.
+        unix_socket: a broker on this machine, instead of host and port.
+
+    Raises:
+        BrokerError: plaintext would leave the machine without leave, or a setting is out of bounds.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    node: str = "living-room"
+    username: str = ""
+    password: str = field(default="", repr=False)
+    tls: bool = False
+    ca_file: Path | None = None
+    allow_plaintext: bool = False
+    keepalive_s: int = 10
+    min_interval_s: float = 0.5
+    repeat_s: float = 10.0
+    unix_socket: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not _NODE.fullmatch(self.node):
+            raise BrokerError(
+                f"mqtt.node is {self.node!r}; expected letters, digits, - and _, at most 64.",
+                mend='Name the device by its room: mqtt.node = "living-room".',
+            )
+        if not _resolvable(self.host) or not 1 <= self.port <= 65535:
+            raise BrokerError(
+                f"The broker's address is {self.where!r}; expected a host name or address and a port from 1 to 65535.",
+                mend="Set mqtt.host and mqtt.port.",
+            )
+        if self.keepalive_s < 1 or not 0 < self.min_interval_s <= self.repeat_s:
+            raise BrokerError(
+                f"mqtt: keepalive_s is {self.keepalive_s}, min_interval_s {self.min_interval_s} and repeat_s "
+                f"{self.repeat_s}; expected keepalive_s of 1 or more and 0 < min_interval_s <= repeat_s."
+            )
+        if self.ca_file is not None and not self.ca_file.is_file():
+            raise BrokerError(
+                f"mqtt.ca_file {self.ca_file} is not a file.", mend="Copy the broker's CA certificate there."
+            )
+        if not (self.tls or self.stays_here or self.allow_plaintext):
+            raise BrokerError(
+                f"The broker {self.where} is on another machine and mqtt.tls is off: feelings would cross the "
+                "network in plaintext.",
+                mend="Set mqtt.tls = true (port 8883), or mqtt.allow_plaintext = true if you accept that.",
+            )
+
+    @property
+    def stays_here(self) -> bool:
+        """Whether the way to the broker stays within this machine."""
+        if self.unix_socket is not None or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def where(self) -> str:
+        """The address, as messages call it."""
+        return str(self.unix_socket) if self.unix_socket is not None else f"{self.host}:{self.port}"
+
+    def topic(self, name: str) -> str:
+        """The full topic, e.g. `emomusic/living-room/state` for `state`."""
+        return f"emomusic/{self.node}/{name}"
+
+
+def _resolvable(host: str) -> bool:
+    """Whether the resolver can be asked for it; it raises no OSError for others, and paho expects nothing else."""
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False

@@ -1,0 +1,215 @@
+"""What may be asked over MQTT: a topic's name and its payload in, a command or one clear line of refusal out."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+from pydantic import Field, ValidationError
+from pydantic_core import from_json
+
+from emomusic_edge.affect import FINDINGEMO
+from emomusic_edge.contracts import (
+    Command,
+    Mode,
+    Pause,
+    Resume,
+    SetCamera,
+    SetMode,
+    SetMood,
+    SetVolume,
+    Skip,
+    ValenceArousal,
+)
+from emomusic_edge.errors import EmomusicError
+
+from .messages import Message
+
+MAX_PAYLOAD_BYTES = 16 * 1024
+_SHOWN_CHARACTERS = 40
+
+
+class CommandError(EmomusicError):
+    """A command cannot be understood; the message is one line, fit to be sent back and logged."""
+
+
+class CommandPayload(Message):
+    """Base of the payloads.
+
+    Attributes:
+        expected: what to send, for the refusal.
+        bare: the field that a payload without braces stands for, as Home Assistant's select, number and switch
+            entities send it; None where nothing but `{}` or nothing at all is sent.
+    """
+
+    expected: ClassVar[str] = "an empty payload or `{}`"
+    bare: ClassVar[str | None] = None
+
+    def command(self) -> Command:
+        """The command that the payload asks for."""
+        raise NotImplementedError
+
+
+class SkipPayload(CommandPayload):
+    """Go to another song now."""
+
+    def command(self) -> Command:
+        """`Skip()`."""
+        return Skip()
+
+
+class PausePayload(CommandPayload):
+    """Fade the music out and close the camera."""
+
+    def command(self) -> Command:
+        """`Pause()`."""
+        return Pause()
+
+
+class ResumePayload(CommandPayload):
+    """Undo pause."""
+
+    def command(self) -> Command:
+        """`Resume()`."""
+        return Resume()
+
+
+class CameraPayload(CommandPayload):
+    """Open or close the camera; the music goes on."""
+
+    expected: ClassVar[str] = '`ON`, `OFF`, `{"on": true}` or `{"on": false}`'
+    bare: ClassVar[str | None] = "on"
+
+    on: bool
+
+    def command(self) -> Command:
+        """`SetCamera(on)`."""
+        return SetCamera(self.on)
+
+
+class ModePayload(CommandPayload):
+    """Change the mode."""
+
+    expected: ClassVar[str] = f'one of {", ".join(mode.value for mode in Mode)}, as `calm` or `{{"mode": "calm"}}`'
+    bare: ClassVar[str | None] = "mode"
+
+    mode: Mode
+
+    def command(self) -> Command:
+        """`SetMode(mode)`."""
+        return SetMode(self.mode)
+
+
+class VolumePayload(CommandPayload):
+    """Set the volume."""
+
+    expected: ClassVar[str] = 'a number from 0 to 1, as `0.4` or `{"volume": 0.4}`'
+    bare: ClassVar[str | None] = "volume"
+
+    volume: float = Field(ge=0.0, le=1.0)
+
+    def command(self) -> Command:
+        """`SetVolume(volume)`."""
+        return SetVolume(self.volume)
+
+
+class MoodPayload(CommandPayload):
+    """Set the mood that mode `manual` plays to, in FindingEmo units."""
+
+    expected: ClassVar[str] = (
+        f"valence from {FINDINGEMO.low.valence:g} to {FINDINGEMO.high.valence:g} and "
+        f"arousal from {FINDINGEMO.low.arousal:g} to {FINDINGEMO.high.arousal:g}, "
+        'as `{"valence": 1.5, "arousal": 2}`'
+    )
+
+    valence: float = Field(ge=FINDINGEMO.low.valence, le=FINDINGEMO.high.valence)
+    arousal: float = Field(ge=FINDINGEMO.low.arousal, le=FINDINGEMO.high.arousal)
+
+    def command(self) -> Command:
+        """`SetMood(mood)`."""
+        return SetMood(ValenceArousal(self.valence, self.arousal))
+
+
+COMMANDS: Mapping[str, type[CommandPayload]] = MappingProxyType(
+    {
+        "skip": SkipPayload,
+        "pause": PausePayload,
+        "resume": ResumePayload,
+        "camera": CameraPayload,
+        "mode": ModePayload,
+        "volume": VolumePayload,
+        "mood": MoodPayload,
+    }
+)
+"""By topic name: the command `volume` is heard on `emomusic/<node>/cmd/volume`."""
+
+
+def parse_command(name: str, payload: bytes) -> Command:
+    """Read a command.
+
+    Args:
+        name: the last level of the topic, e.g. `volume`.
+        payload: JSON in UTF-8, at most MAX_PAYLOAD_BYTES; for commands of one value also the bare value.
+
+    Raises:
+        CommandError: the command is not known, or the payload is not what it expects.
+    """
+    model = COMMANDS.get(name)
+    if model is None:
+        raise CommandError(f"there is no command {_shown(name)}; {_nearest(name)}")
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise CommandError(f"{name}: the payload has {len(payload)} bytes; at most {MAX_PAYLOAD_BYTES} are read")
+    try:
+        text = payload.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{name}: the payload is not UTF-8 (byte {error.start})") from error
+    try:
+        return model.model_validate_json(_as_object(name, text, model)).command()
+    except ValidationError as error:
+        raise CommandError(f"{name}: {_complaint(error)}; expected {model.expected}") from error
+
+
+def _as_object(name: str, text: str, model: type[CommandPayload]) -> str:
+    """The payload as the text of a JSON object, bare values wrapped."""
+    if not text and model.bare is None:
+        return "{}"
+    try:
+        value = from_json(text)
+    except ValueError as error:
+        # An opening brace was meant as JSON; a word, as a mode's name is, never was.
+        if model.bare is None or not text or text[0] in "{[":
+            raise CommandError(f"{name}: the payload {_shown(text)} is not JSON; expected {model.expected}") from error
+        value = text
+    if isinstance(value, dict):
+        return text
+    if model.bare is None:
+        raise CommandError(f"{name}: found {_shown(text)}; expected {model.expected}")
+    if model is CameraPayload and isinstance(value, str) and value.upper() in ("ON", "OFF"):
+        value = value.upper() == "ON"
+    return json.dumps({model.bare: value})
+
+
+def _complaint(error: ValidationError) -> str:
+    """The first thing that is wrong, in a few words."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"]) or "payload"
+    if first["type"] == "missing":
+        return f"{_shown(field)} is missing"
+    if first["type"] == "extra_forbidden":
+        return f"{_shown(field)} is not a field of it"
+    return f"{_shown(field)} is {_shown(first['input'])}"
+
+
+def _nearest(name: str) -> str:
+    # The match costs the product of both lengths, and a topic may be 64 KiB long.
+    close = difflib.get_close_matches(name[:_SHOWN_CHARACTERS], COMMANDS, n=1, cutoff=0.5)
+    return f"did you mean `{close[0]}`?" if close else f"there are {', '.join(COMMANDS)}"
+
+
+def _shown(found: object) -> str:
+    """What was sent, on one line, in ASCII, cut short: it goes to the log and back over MQTT."""
+    text = ascii(found)
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"

@@ -1,0 +1,1 @@
+"""Finding faces and choosing the primary one. Imports nothing: the detectors bring packages of their own."""

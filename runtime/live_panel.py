@@ -1,0 +1,289 @@
+"""One snapshot of a run as a picture in characters, or as a line: what the live view shows, without any state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from emomusic_edge.affect import DEAM, FINDINGEMO
+from emomusic_edge.contracts import PlaybackStatus, StateSnapshot, ValenceArousal
+
+from .affect_plane import (
+    AROUSAL_STYLE,
+    HELD_STYLE,
+    STALE_STYLE,
+    TARGET_STYLE,
+    VALENCE_STYLE,
+    affect_plane,
+    axis_bar,
+)
+from .terminal_text import ascii_segments, printable
+
+FOOTNOTE = "an estimate, not a diagnosis · nothing it sees leaves this device"
+KEY_HINT = "Ctrl-C ends"
+
+_PLANE_FROM_WIDTH = 80
+_PLANE_WIDTH = 27
+_PLANE_HEIGHT = 11
+_LABEL_WIDTH = 8
+_NO_SPREAD = ValenceArousal(0.0, 0.0)
+
+
+def as_felt(target: ValenceArousal) -> ValenceArousal:
+    """A point of the music's scale (DEAM) at the place of people's scale (FindingEmo) that stands as many sd off.
+
+    It is the inverse of the `standardise` alignment, on the scales' reference statistics.
+    """
+    return FINDINGEMO.clip(
+        ValenceArousal(
+            (target.valence - DEAM.mean.valence) / DEAM.sd.valence * FINDINGEMO.sd.valence + FINDINGEMO.mean.valence,
+            (target.arousal - DEAM.mean.arousal) / DEAM.sd.arousal * FINDINGEMO.sd.arousal + FINDINGEMO.mean.arousal,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the view tells beside the snapshot.
+
+    Attributes:
+        title: the panel's heading, e.g. `emomusic-edge · clip.mp4`.
+        notice: one line that always shows, e.g. which models are starter models; may be empty.
+        broker: the MQTT broker's address; None when the smart home is switched off.
+        latency_p50_ms: the median over the last snapshots; the snapshot's own where it is None.
+        to_felt: where a target (DEAM units) stands on the plane of people's affect.
+    """
+
+    title: str = "emomusic-edge"
+    notice: str = ""
+    broker: str | None = None
+    latency_p50_ms: float | None = None
+    to_felt: Callable[[ValenceArousal], ValenceArousal] = as_felt
+
+
+def render(snapshot: StateSnapshot | None, around: Surroundings | None = None) -> RenderableType:
+    """A snapshot as a panel that fits the width it is given; None is the time before the first one."""
+    return _View(snapshot, around or Surroundings())
+
+
+def plain_line(snapshot: StateSnapshot) -> str:
+    """A snapshot as one line for a log or a pipe."""
+    parts = [f"{snapshot.t_s:.1f} s", _camera_and_face(snapshot)]
+    stable = snapshot.stable
+    if stable is None:
+        parts.append("no sure estimate yet")
+    else:
+        for place, axis in enumerate(("valence", "arousal")):
+            value = f"{axis} {stable.mean[place]:+.2f} ± {_sd(stable.variance[place]):.2f}"
+            parts.append(f"{value} held" if stable.held[place] else value)
+        parts.append(f"stale for {stable.age_s:.0f} s" if stable.stale else snapshot.mood or "")
+    parts += [snapshot.mode.value, _song(snapshot.playback)]
+    parts.append(f"{snapshot.frames_per_second:.1f} frames/s, {snapshot.latency_ms:.0f} ms")
+    parts += [f"{part}: {printable(reason)}" for part, reason in _troubles(snapshot)]
+    return " | ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    snapshot: StateSnapshot | None
+    around: Surroundings
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        panel = self._panel(options.max_width)
+        if options.ascii_only:
+            yield from ascii_segments(console.render(panel, options))
+        else:
+            yield panel
+
+    def _panel(self, width: int) -> Panel:
+        body: list[RenderableType] = []
+        if self.snapshot is None:
+            body.append(Text("waiting for the first picture", style="italic"))
+        else:
+            body.append(self._body(self.snapshot, width - 4))
+            body += [
+                Text(f"! {part}: {printable(reason)}", style=HELD_STYLE, overflow="fold")
+                for part, reason in _troubles(self.snapshot)
+            ]
+        if self.around.notice:
+            body.append(Text(self.around.notice, style="italic", overflow="fold"))
+        foot = FOOTNOTE if width >= _PLANE_FROM_WIDTH else FOOTNOTE.split(" · ")[0]
+        return Panel(
+            Group(*body),
+            title=Text(printable(self.around.title), style="bold"),
+            title_align="left",
+            subtitle=Text(f"{foot} · {KEY_HINT}"),
+            subtitle_align="right",
+            border_style="bright_black",
+            width=width,
+        )
+
+    def _body(self, snapshot: StateSnapshot, width: int) -> RenderableType:
+        with_plane = width + 4 >= _PLANE_FROM_WIDTH
+        text_width = width - (_PLANE_WIDTH + 3) * with_plane
+        rows = Table.grid(padding=(0, 1))
+        rows.add_column(width=_LABEL_WIDTH, no_wrap=True, style="bold")
+        rows.add_column(width=text_width - _LABEL_WIDTH - 1, no_wrap=True, overflow="ellipsis")
+        for label, content in self._rows(snapshot, text_width - _LABEL_WIDTH - 1, with_plane=with_plane):
+            rows.add_row(label, content)
+        if not with_plane:
+            return rows
+        both = Table.grid(padding=(0, 3, 0, 0))
+        both.add_column(width=text_width)
+        both.add_column(width=_PLANE_WIDTH)
+        both.add_row(rows, self._plane(snapshot))
+        return both
+
+    def _plane(self, snapshot: StateSnapshot) -> Text:
+        stable = snapshot.stable
+        return affect_plane(
+            stable.mean if stable else None,
+            _sds(stable.variance) if stable else _NO_SPREAD,
+            held=any(stable.held) if stable else False,
+            stale=stable.stale if stable else False,
+            target=self.around.to_felt(snapshot.target) if snapshot.target else None,
+            marks=tuple((estimate.source[0], estimate.mean) for estimate in snapshot.estimates),
+            width=_PLANE_WIDTH,
+            height=_PLANE_HEIGHT,
+        )
+
+    def _rows(self, snapshot: StateSnapshot, width: int, *, with_plane: bool) -> Iterator[tuple[str, RenderableType]]:
+        yield "valence", _axis(snapshot, 0, width, VALENCE_STYLE)
+        yield "arousal", _axis(snapshot, 1, width, AROUSAL_STYLE)
+        yield "mood", _mood(snapshot)
+        yield "camera", Text(_camera_and_face(snapshot), style="" if snapshot.face else HELD_STYLE)
+        yield "mode", _mode(snapshot)
+        yield "music", _music(snapshot.playback, width)
+        yield "", _affect_of_music(snapshot)
+        yield "speed", self._speed(snapshot)
+        stages = " · ".join(f"{stage} {took_ms:.1f}" for stage, took_ms in snapshot.stage_ms.items())
+        yield "", Text(stages, style="bright_black")
+        if self.around.broker is not None:
+            lost = snapshot.reasons.get("broker", "")
+            yield "home", Text(f"{printable(self.around.broker)} " + ("not reached" if lost else "connected"))
+        else:
+            yield "home", Text("MQTT is off", style="bright_black")
+        if with_plane:
+            yield "", Text("● felt  ◇ sought  f face  s scene  ░ two sd", style="bright_black")
+
+    def _speed(self, snapshot: StateSnapshot) -> Text:
+        latency_ms = self.around.latency_p50_ms if self.around.latency_p50_ms is not None else snapshot.latency_ms
+        return Text(f"{snapshot.frames_per_second:.1f} frames/s, {latency_ms:.1f} ms from picture to answer")
+
+
+def _axis(snapshot: StateSnapshot, place: int, width: int, style: str) -> Text:
+    stable = snapshot.stable
+    low, high = FINDINGEMO.low[place], FINDINGEMO.high[place]
+    ends = (f"{low:+.0f} ", f" {high:+.0f}") if low < 0 else (f" {low:.0f} ", f" {high:.0f} ")
+    # value, sd and `held` take 21 cells
+    bar_width = max(width - 6 - 21, 5)
+    held = stable is not None and stable.held[place]
+    stale = stable is not None and stable.stale
+    style = STALE_STYLE if stale else style
+    bar = axis_bar(
+        stable.mean[place] if stable else None,
+        _sd(stable.variance[place]) if stable else 0.0,
+        low,
+        high,
+        bar_width - (bar_width + 1) % 2,
+        style=style,
+        held=held,
+    )
+    line = Text.assemble((ends[0], "bright_black"), bar, (ends[1], "bright_black"))
+    if stable is not None:
+        line.append(f"  {stable.mean[place]:+.2f}", style=f"bold {style}")
+        line.append(f" ± {_sd(stable.variance[place]):.2f}")
+        if held:
+            line.append("  held", style=HELD_STYLE)
+    return line
+
+
+def _mood(snapshot: StateSnapshot) -> Text:
+    stable = snapshot.stable
+    if not snapshot.camera_on:
+        return Text("not watching", style="italic")
+    if stable is None:
+        return Text("no sure estimate yet", style="italic")
+    if stable.stale:
+        return Text(f"{snapshot.mood or '–'}, stale: last sure {stable.age_s:.0f} s ago", style=STALE_STYLE)
+    line = Text.assemble((snapshot.mood or "–", "bold"))
+    if any(stable.held):
+        line.append(f"  held for {stable.age_s:.0f} s: too uncertain to follow", style=HELD_STYLE)
+    return line
+
+
+def _camera_and_face(snapshot: StateSnapshot) -> str:
+    if not snapshot.camera_on:
+        return "closed"
+    if snapshot.face is None:
+        return "no face"
+    others = f", the nearest of {snapshot.face_count}" if snapshot.face_count > 1 else ""
+    return f"face {snapshot.face.score:.2f}{others}"
+
+
+def _mode(snapshot: StateSnapshot) -> Text:
+    line = Text.assemble((snapshot.mode.value, "bold"))
+    if snapshot.target is not None:
+        line.append(f"  seeks {_point(snapshot.target)}")
+        line.append(" ◇", style=TARGET_STYLE)
+    return line
+
+
+def _music(playback: PlaybackStatus, width: int) -> Text:
+    segment = playback.segment
+    if segment is None:
+        return Text(_song(playback), style="bright_black")
+    time = f" {_clock(playback.position_s)} / {_clock(segment.song_end_s)}"
+    bar_width = 9
+    title = Text(_song(playback), style="bold", no_wrap=True)
+    title.truncate(max(width - len(time) - bar_width - 1, 4), overflow="ellipsis", pad=True)
+    share = playback.position_s / segment.song_end_s if segment.song_end_s > 0 else 0.0
+    done = round(min(max(share, 0.0), 1.0) * bar_width)
+    return Text.assemble(
+        title, " ", ("━" * done, TARGET_STYLE), ("─" * (bar_width - done), "bright_black"), (time, ""), no_wrap=True
+    )
+
+
+def _affect_of_music(snapshot: StateSnapshot) -> Text:
+    segment = snapshot.playback.segment
+    if segment is None:
+        return Text("")
+    line = Text(f"affect {_point(ValenceArousal(segment.valence, segment.arousal))}")
+    line.append(f"  volume {snapshot.playback.volume:.0%}", style="bright_black")
+    return line
+
+
+def _song(playback: PlaybackStatus) -> str:
+    how = "paused " if playback.paused else ""
+    how += "muted " if playback.muted else ""
+    if playback.segment is None:
+        return f"{how}silence"
+    return f"{how}♪ {printable(playback.segment.title or playback.segment.song_id)}"
+
+
+def _troubles(snapshot: StateSnapshot) -> Iterator[tuple[str, str]]:
+    yield from ((part, reason) for part, reason in snapshot.reasons.items() if reason)
+    if snapshot.playback.reason and snapshot.playback.reason not in snapshot.reasons.values():
+        yield "audio", snapshot.playback.reason
+
+
+def _point(point: ValenceArousal) -> str:
+    return f"valence {point.valence:+.2f}, arousal {point.arousal:+.2f}"
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _sd(variance: float) -> float:
+    return math.sqrt(max(variance, 0.0))
+
+
+def _sds(variance: ValenceArousal) -> ValenceArousal:
+    return ValenceArousal(_sd(variance.valence), _sd(variance.arousal))

@@ -1,0 +1,248 @@
+"""What a run came to: frames, faces, affect, songs, latency; in memory that does not grow with the run."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from emomusic_edge.artefacts import write_atomic
+from emomusic_edge.contracts import Segment, StateSnapshot
+
+from .terminal_text import printable
+
+# a service runs for months: the newest songs and the first kinds of trouble are kept, the rest is counted
+SONGS_KEPT = 1000
+REASONS_KEPT = 50
+_SONGS_SHOWN = 8
+
+# Latencies are counted in bins 2 % wide, so that a percentile is within 1 % of the sample it stands for.
+_BIN_RATIO = 1.02
+_LOWEST_MS = 0.001
+_HIGHEST_MS = 1_000_000.0
+PERCENTILE_ERROR = math.sqrt(_BIN_RATIO) - 1.0
+"""The greatest relative error of a percentile between 0.001 ms and 1000 s."""
+
+
+class LatencyHistogram:
+    """Percentiles of an endless series of positive numbers, from counts in logarithmic bins (8.4 KB)."""
+
+    def __init__(self) -> None:
+        self._bins = np.zeros(math.ceil(math.log(_HIGHEST_MS / _LOWEST_MS, _BIN_RATIO)) + 1, np.int64)
+
+    def add(self, value_ms: float) -> None:
+        """Count one value; those outside 0.001 ms … 1000 s count as the nearest bound, NaN not at all."""
+        if math.isnan(value_ms):
+            return
+        bounded_ms = min(max(value_ms, _LOWEST_MS), _HIGHEST_MS)
+        self._bins[int(math.log(bounded_ms / _LOWEST_MS, _BIN_RATIO))] += 1
+
+    def percentile_ms(self, percent: float) -> float | None:
+        """The value that `percent` of the series do not exceed (nearest rank); None of an empty series."""
+        counts = np.cumsum(self._bins)
+        if counts[-1] == 0:
+            return None
+        rank = max(math.ceil(percent / 100.0 * int(counts[-1])), 1)
+        place = int(np.searchsorted(counts, rank))
+        return float(_LOWEST_MS * _BIN_RATIO ** (place + 0.5))
+
+    def told(self) -> dict[str, float | None]:
+        """p50, p95 and p99, in ms to three digits."""
+        return {f"p{percent}": _digits(self.percentile_ms(percent)) for percent in (50, 95, 99)}
+
+
+class _Range:
+    """Mean, least and greatest of an endless series."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._sum = 0.0
+        self._min = math.inf
+        self._max = -math.inf
+
+    def add(self, value: float) -> None:
+        self._count += 1
+        self._sum += value
+        self._min = min(self._min, value)
+        self._max = max(self._max, value)
+
+    def told(self) -> dict[str, float | None]:
+        if self._count == 0:
+            return {"mean": None, "min": None, "max": None}
+        return {"mean": round(self._sum / self._count, 4), "min": round(self._min, 4), "max": round(self._max, 4)}
+
+
+class RunSummary:
+    """Adds up the snapshots of a run. A snapshot counts as a frame when its camera was on and its number is new."""
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._faces = 0
+        self._held = 0
+        self._waiting = 0
+        self._last_seq: int | None = None
+        self._start_s: float | None = None
+        self._valence = _Range()
+        self._arousal = _Range()
+        self._latency = LatencyHistogram()
+        self._stages: dict[str, LatencyHistogram] = {}
+        self._playing: Segment | None = None
+        self._songs: deque[dict[str, Any]] = deque(maxlen=SONGS_KEPT)
+        self._song_count = 0
+        self._reasons: dict[tuple[str, str], dict[str, Any]] = {}
+        self._muted_seen = False
+        self._muted_reason = ""
+
+    def add(self, snapshot: StateSnapshot) -> None:
+        """Take in one snapshot."""
+        if self._start_s is None:
+            self._start_s = snapshot.t_s
+        since_start_s = round(snapshot.t_s - self._start_s, 3)
+        self._add_playback(snapshot, since_start_s)
+        self._add_reasons(snapshot.reasons, since_start_s)
+        if not snapshot.camera_on or snapshot.seq == self._last_seq:
+            return
+        self._last_seq = snapshot.seq
+        self._frames += 1
+        self._faces += snapshot.face is not None
+        if snapshot.stable is None:
+            self._waiting += 1
+        else:
+            self._held += any(snapshot.stable.held)
+            self._valence.add(snapshot.stable.mean.valence)
+            self._arousal.add(snapshot.stable.mean.arousal)
+        self._latency.add(snapshot.latency_ms)
+        for stage, took_ms in snapshot.stage_ms.items():
+            self._stages.setdefault(stage, LatencyHistogram()).add(took_ms)
+
+    def finish(self, seconds: float, providers: Mapping[str, str], *, dropped: int = 0) -> dict[str, Any]:
+        """The summary as JSON values; numbers that nothing was seen for are None.
+
+        Args:
+            seconds: how long the run took.
+            providers: what each model truly ran on, e.g. {"scene": "CPUExecutionProvider"}.
+            dropped: how many frames the source gave that were not taken.
+
+        Returns:
+            frames, dropped, seconds, frames_per_second; face_rate, held_rate (frames on which valence or arousal was
+            held) and waiting_rate (frames before there was any stable value), each of all frames; valence and arousal
+            {mean, min, max} of the stable value in FindingEmo units; songs (the last 1000) and song_count;
+            latency_ms {p50, p95, p99, stages}; providers; muted and muted_reason; reasons seen, with when each first
+            came (s) and on how many snapshots.
+        """
+        return {
+            "frames": self._frames,
+            "dropped": dropped,
+            "seconds": round(seconds, 3),
+            "frames_per_second": _digits(self._frames / seconds if seconds > 0 else None),
+            "face_rate": self._rate(self._faces),
+            "held_rate": self._rate(self._held),
+            "waiting_rate": self._rate(self._waiting),
+            "valence": self._valence.told(),
+            "arousal": self._arousal.told(),
+            "songs": list(self._songs),
+            "song_count": self._song_count,
+            "latency_ms": {
+                **self._latency.told(),
+                "stages": {stage: histogram.told() for stage, histogram in self._stages.items()},
+            },
+            "providers": dict(providers),
+            "muted": self._muted_seen,
+            "muted_reason": self._muted_reason,
+            "reasons": list(self._reasons.values()),
+        }
+
+    def _rate(self, count: int) -> float | None:
+        return round(count / self._frames, 4) if self._frames else None
+
+    def _add_playback(self, snapshot: StateSnapshot, since_start_s: float) -> None:
+        playback = snapshot.playback
+        if playback.muted:
+            self._muted_seen = True
+            self._muted_reason = playback.reason or self._muted_reason
+        if playback.segment is not None and playback.segment != self._playing:
+            self._song_count += 1
+            self._songs.append(
+                {
+                    "song_id": playback.segment.song_id,
+                    "title": playback.segment.title or playback.segment.song_id,
+                    "started_at_s": since_start_s,
+                }
+            )
+        self._playing = playback.segment
+
+    def _add_reasons(self, reasons: Mapping[str, str], since_start_s: float) -> None:
+        for part, reason in reasons.items():
+            if not reason:
+                continue
+            seen = self._reasons.get((part, reason))
+            if seen is not None:
+                seen["snapshots"] += 1
+            elif len(self._reasons) < REASONS_KEPT:
+                self._reasons[part, reason] = {
+                    "part": part,
+                    "reason": reason,
+                    "first_s": since_start_s,
+                    "snapshots": 1,
+                }
+
+
+def write_summary(path: Path, told: Mapping[str, Any]) -> None:
+    """Write a summary as JSON, the whole of it or nothing.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    write_atomic(path, json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def summary_view(told: Mapping[str, Any]) -> RenderableType:
+    """A summary for the terminal, from what `RunSummary.finish` gave."""
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="bold", no_wrap=True)
+    rows.add_column()
+    for name, line in _lines(told):
+        rows.add_row(name, Text(line))
+    return Group(Text("This run", style="bold underline"), rows)
+
+
+def _lines(told: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    rate = told["frames_per_second"]
+    paced = f", {rate:g} a second" if rate is not None else ""
+    yield "frames", f"{told['frames']} in {told['seconds']:.1f} s{paced}; {told['dropped']} passed over"
+    if told["frames"]:
+        yield "face", f"on {told['face_rate']:.0%} of frames"
+        yield "held", f"on {told['held_rate']:.0%} of frames (too uncertain to move the estimate)"
+    for axis in ("valence", "arousal"):
+        if told[axis]["mean"] is not None:
+            yield axis, "mean {mean:+.2f}, from {min:+.2f} to {max:+.2f}".format(**told[axis])
+    latency = told["latency_ms"]
+    if latency["p50"] is not None:
+        yield "latency", "half within {p50:g} ms, 95 % within {p95:g} ms, 99 % within {p99:g} ms".format(**latency)
+        yield "", " · ".join(f"{stage} {p['p50']:g}" for stage, p in latency["stages"].items())
+    songs = told["songs"][-_SONGS_SHOWN:]
+    label = "songs"
+    if told["song_count"] > len(songs):
+        yield label, f"{told['song_count']}, the last {len(songs)} of them:"
+        label = ""
+    for song in songs:
+        yield label, f"{song['started_at_s']:7.1f} s  {printable(song['title'])}"
+        label = ""
+    if told["muted"]:
+        yield "muted", printable(told["muted_reason"]) or "as asked"
+    for trouble in told["reasons"]:
+        yield trouble["part"], f"{printable(trouble['reason'])} (from {trouble['first_s']:.1f} s)"
+    if told["providers"]:
+        yield "models on", ", ".join(f"{model}: {provider}" for model, provider in told["providers"].items())
+
+
+def _digits(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.3g}")

@@ -1,0 +1,132 @@
+"""The maps from people's affect to that of music."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sample_index import sample_index
+from sklearn.neighbors import KDTree
+
+from emomusic_edge.affect import DEAM, FINDINGEMO
+from emomusic_edge.contracts import ValenceArousal
+from emomusic_edge.deam_index import alignment as alignment_module
+from emomusic_edge.deam_index.alignment import Alignment, AlignmentMethod
+from emomusic_edge.deam_index.index_file import read_index
+from emomusic_edge.paths import packaged_deam_index
+
+METHODS = list(AlignmentMethod)
+DEAM_INDEX = read_index(packaged_deam_index())
+
+wide = st.floats(-20, 20)
+valences = st.floats(-3, 3)
+arousals = st.floats(0, 6)
+
+
+@pytest.fixture(scope="module", params=METHODS, ids=lambda method: method.value)
+def alignment(request: pytest.FixtureRequest) -> Alignment:
+    return Alignment(DEAM_INDEX, request.param)
+
+
+def test_the_default_standardises() -> None:
+    assert Alignment(DEAM_INDEX).method is AlignmentMethod.STANDARDISE
+    assert AlignmentMethod("quantile") is AlignmentMethod.QUANTILE
+
+
+def test_standardise_maps_mean_to_mean_and_sd_to_sd() -> None:
+    to_music = Alignment(DEAM_INDEX).to_music
+    assert to_music(FINDINGEMO.mean) == pytest.approx(DEAM.mean, abs=5e-4)
+    above = ValenceArousal(*np.add(FINDINGEMO.mean, FINDINGEMO.sd))
+    assert to_music(above) == pytest.approx(np.add(DEAM.mean, DEAM.sd), abs=1e-3)
+
+
+def test_standardise_uses_the_statistics_of_its_index() -> None:
+    index = sample_index(reference_mean=ValenceArousal(-0.2, 0.4), reference_sd=ValenceArousal(0.5, 0.1))
+    below = ValenceArousal(*np.subtract(FINDINGEMO.mean, FINDINGEMO.sd))
+    assert Alignment(index).to_music(below) == pytest.approx((-0.7, 0.3))
+
+
+@pytest.mark.parametrize(
+    ("person", "music"),
+    [
+        ((-3, 0), (-1, -1)),
+        ((3, 6), (1, 1)),
+        ((0, 3), (0, 0)),
+        ((1.5, 4.5), (0.5, 0.5)),
+        ((-0.75, 0.75), (-0.25, -0.75)),
+    ],
+)
+def test_linear_maps_bounds_to_bounds(person: tuple[float, float], music: tuple[float, float]) -> None:
+    assert Alignment(DEAM_INDEX, AlignmentMethod.LINEAR).to_music(ValenceArousal(*person)) == pytest.approx(music)
+
+
+def test_quantile_maps_rank_to_rank() -> None:
+    # quantiles that are the ranks themselves, so that the map shows the ranks of the ratings
+    ranks = np.linspace(0, 1, 1001, dtype=np.float32)
+    index = sample_index(reference_quantiles=np.column_stack([ranks, ranks]))
+    to_music = Alignment(index, AlignmentMethod.QUANTILE).to_music
+    n = 25_869
+    assert to_music(ValenceArousal(-3, 0)) == pytest.approx((1870 / 2 / n, 1412 / 2 / n), abs=1e-6)
+    below_0 = 1870 + 3029 + 3570
+    below_2 = 1412 + 4577
+    assert to_music(ValenceArousal(0, 2)) == pytest.approx(
+        ((below_0 + 3403 / 2) / n, (below_2 + 5397 / 2) / n), abs=1e-6
+    )
+    assert to_music(ValenceArousal(3, 6)) == pytest.approx((1 - 3052 / 2 / n, 1 - 1801 / 2 / n), abs=1e-6)
+
+
+def test_quantile_agrees_with_the_documented_statistics() -> None:
+    """The counts it rests on have the mean and sd that affect.FINDINGEMO states."""
+    for axis, counts in enumerate((alignment_module._VALENCE_COUNTS, alignment_module._AROUSAL_COUNTS)):
+        ratings = np.repeat(np.arange(7) + FINDINGEMO.low[axis], counts)
+        assert len(ratings) == 25_869
+        assert ratings.mean() == pytest.approx(FINDINGEMO.mean[axis], abs=0.006)
+        assert ratings.std() == pytest.approx(FINDINGEMO.sd[axis], abs=0.006)
+
+
+@given(wide, wide)
+def test_every_point_lands_within_bounds(alignment: Alignment, valence: float, arousal: float) -> None:
+    assert DEAM.contains(alignment.to_music(ValenceArousal(valence, arousal)))
+
+
+@given(wide, wide)
+def test_beyond_the_bounds_is_on_them(alignment: Alignment, valence: float, arousal: float) -> None:
+    point = ValenceArousal(valence, arousal)
+    assert alignment.to_music(point) == alignment.to_music(FINDINGEMO.clip(point))
+
+
+@given(valences, valences, arousals, arousals)
+def test_more_is_never_mapped_to_less(alignment: Alignment, v1: float, v2: float, a1: float, a2: float) -> None:
+    low = alignment.to_music(ValenceArousal(min(v1, v2), min(a1, a2)))
+    high = alignment.to_music(ValenceArousal(max(v1, v2), max(a1, a2)))
+    assert low.valence <= high.valence
+    assert low.arousal <= high.arousal
+
+
+@given(valences, arousals, arousals)
+def test_the_axes_do_not_mix(alignment: Alignment, valence: float, a1: float, a2: float) -> None:
+    one = alignment.to_music(ValenceArousal(valence, a1))
+    other = alignment.to_music(ValenceArousal(valence, a2))
+    assert one.valence == other.valence
+
+
+def test_the_default_spreads_over_the_songs_where_linear_does_not() -> None:
+    """Effective songs (exp of the entropy) over queries as spread as FindingEmo's ratings."""
+    generator = np.random.default_rng(1)
+    ratings = [
+        np.repeat(np.arange(7) + low, counts)
+        for low, counts in ((-3, alignment_module._VALENCE_COUNTS), (0, alignment_module._AROUSAL_COUNTS))
+    ]
+    queries = np.column_stack([generator.choice(axis, 2000) for axis in ratings]) + generator.normal(0, 0.3, (2000, 2))
+    tree = KDTree(DEAM_INDEX.points)
+
+    def effective_songs(method: AlignmentMethod) -> float:
+        to_music = Alignment(DEAM_INDEX, method).to_music
+        rows = tree.query([to_music(ValenceArousal(*query)) for query in queries], return_distance=False)
+        share = np.unique(DEAM_INDEX.song[rows[:, 0]], return_counts=True)[1] / len(queries)
+        return float(np.exp(-(share * np.log(share)).sum()))
+
+    linear = effective_songs(AlignmentMethod.LINEAR)
+    assert effective_songs(AlignmentMethod.STANDARDISE) > 3 * linear
+    assert effective_songs(AlignmentMethod.QUANTILE) > 3 * linear

@@ -1,0 +1,142 @@
+"""DEAM's files are read as they are, and nothing else is taken for them."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emomusic_edge.deam_index.annotations import AnnotationSet, read_annotations
+from emomusic_edge.errors import IndexFileError
+
+Cell = float | str
+
+
+def write(folder: Path, name: str, rows: dict[int | str, list[Cell]], *, first_ms: int = 15000) -> None:
+    columns = max(len(cells) for cells in rows.values())
+    with (folder / name).open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["song_id", *(f"sample_{first_ms + 500 * i}ms" for i in range(columns))])
+        writer.writerows([song, *cells] for song, cells in rows.items())
+
+
+def read(folder: Path, valence: dict[int | str, list[Cell]], arousal: dict[int | str, list[Cell]]) -> AnnotationSet:
+    write(folder, "valence.csv", valence)
+    write(folder, "arousal.csv", arousal)
+    return read_annotations(folder)
+
+
+def test_both_axes_come_together_by_song(tmp_path: Path) -> None:
+    found = read(tmp_path, {12: [0.1, -0.2], 3: [0.5, "-1.08E-05"]}, {3: [-1, 1], 12: [0.3, 0.4]})
+    assert [song.song_id for song in found.songs] == [3, 12]
+    assert [song.first_s for song in found.songs] == [15.0, 15.0]
+    np.testing.assert_array_equal(found.songs[0].values, [[0.5, -1], [-1.08e-05, 1]])
+    np.testing.assert_array_equal(found.songs[1].values, [[0.1, 0.3], [-0.2, 0.4]])
+    assert found.notes == ()
+    assert set(found.sha256) == {"valence.csv", "arousal.csv"}
+
+
+def test_a_song_ends_with_the_last_instant_that_both_axes_have(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        {1: [0.1, 0.2, 0.3], 2: [0.1, 0.2, "", "", 0.9], 3: [0.1, "", 0.3]},
+        {1: [0.1, 0.2], 2: [0.1, 0.2, "", "", ""], 3: [0.4, 0.5, 0.6]},
+    )
+    np.testing.assert_array_equal(found.songs[0].values, [[0.1, 0.1], [0.2, 0.2]])
+    np.testing.assert_array_equal(found.songs[1].values, [[0.1, 0.1], [0.2, 0.2]])
+    np.testing.assert_array_equal(found.songs[2].values, [[0.1, 0.4], [np.nan, np.nan], [0.3, 0.6]])
+
+
+def test_a_song_without_a_shared_instant_is_left_out_and_told(tmp_path: Path) -> None:
+    found = read(tmp_path, {1: [0.1, 0.2], 2: [0.1, ""]}, {1: [0.1, 0.2], 2: ["", 0.1]})
+    assert [song.song_id for song in found.songs] == [1]
+    assert found.notes == ("left out, without an instant that both axes have: songs 2",)
+
+
+def test_a_file_in_tenfold_units_is_rescaled_and_told(tmp_path: Path) -> None:
+    found = read(tmp_path, {1: [5, -2.5, 10]}, {1: [0.5, -0.25, 1.0]})
+    np.testing.assert_allclose(found.songs[0].values, [[0.5, 0.5], [-0.25, -0.25], [1, 1]], rtol=1e-15)
+    assert found.notes == ("valence.csv holds values to 10: read as -10..10 and divided by ten",)
+
+
+def test_one_slip_does_not_rescale_a_file(tmp_path: Path) -> None:
+    with pytest.raises(IndexFileError, match=r"arousal\.csv row 3, column sample_16000ms is 5; -1\.\.1 was expected"):
+        read(tmp_path, {1: [0.1] * 9, 2: [0.1] * 9}, {1: [0.1] * 9, 2: [0.1, 0.2, 5, *[0.1] * 6]})
+
+
+def test_larger_units_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        IndexFileError, match=r"valence\.csv row 2, column sample_15500ms is 50; -10\.\.10 was expected"
+    ):
+        read(tmp_path, {1: [5, 50]}, {1: [0.1, 0.2]})
+
+
+@pytest.mark.parametrize("cell", ["x", "nan", "inf", "-inf", "0,5", "1_0", "0x1", "1e9999", "٣", "--1", "."])
+def test_a_cell_that_is_no_number_is_named(tmp_path: Path, cell: str) -> None:
+    with pytest.raises(IndexFileError, match=r"arousal\.csv row 3, column sample_15500ms is "):
+        read(tmp_path, {1: [0.1, 0.2], 2: [0.1, 0.2]}, {1: [0.1, 0.2], 2: [0.1, cell]})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "row 1, column 1 is ''"),
+        ("song_id\n1\n", "row 1, column 1 is 'song_id'"),
+        ("song_id,time,valence\n1,15.0,0.1\n", "row 1, column 2 is 'time'; 'sample_15000ms' was expected"),
+        ("song_id,sample_15000ms,sample_16000ms\n1,0,0\n", "row 1, column 3 is 'sample_16000ms'; 'sample_15500ms'"),
+        ("song_id, valence_mean, valence_std\n2,3.1,0.94\n", "column 2 is 'valence_mean'"),
+        ("song_id,sample_15000ms\n", "holds no song"),
+        ("song_id,sample_15000ms\n1,0.1\n1,0.2\n", "row 3: song 1 stands there twice"),
+        ("song_id,sample_15000ms\n1,0.1\n01,0.2\n", "song 1 stands there twice"),
+        ("song_id,sample_15000ms\n1,0.1,0.2\n", "row 2 has 3 cells for 2 columns"),
+        ("song_id,sample_15000ms\nx,0.1\n", "row 2, column song_id is 'x'"),
+        ("song_id,sample_15000ms\n-1,0.1\n", "column song_id is '-1'"),
+        ("song_id,sample_14500ms\n1,0.1\n", r"starts at 14\.5 s and .* at 15\.0 s"),
+        ("song_id,sample_15000ms\n2,0.1\n", "2 songs .the first: 1. stand in only one"),
+        ("song_id,sample_15000ms\n1,\n", "share no annotated instant"),
+    ],
+)
+def test_another_layout_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    write(tmp_path, "arousal.csv", {1: [0.1]})
+    (tmp_path / "valence.csv").write_text(text)
+    with pytest.raises(IndexFileError, match=message) as caught:
+        read_annotations(tmp_path)
+    assert "--deam" in caught.value.mend
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\x00song", b"song_id,sample_15000ms\n1,\x00\n", b"song_id\n" + b"9" * 200_000]
+)
+def test_bytes_that_are_no_csv_are_refused(tmp_path: Path, content: bytes) -> None:
+    write(tmp_path, "arousal.csv", {1: [0.1]})
+    (tmp_path / "valence.csv").write_bytes(content)
+    with pytest.raises(IndexFileError, match=r"valence\.csv"):
+        read_annotations(tmp_path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(IndexFileError, match=r"valence\.csv cannot be read: No such file"):
+        read_annotations(tmp_path)
+
+
+def test_a_byte_order_mark_and_spaces_do_not_matter(tmp_path: Path) -> None:
+    write(tmp_path, "arousal.csv", {1: [0.1]})
+    (tmp_path / "valence.csv").write_text("\ufeffsong_id, sample_15000ms \r\n 1, 0.25 \r\n\r\n")
+    np.testing.assert_array_equal(read_annotations(tmp_path).songs[0].values, [[0.25, 0.1]])
+
+
+def test_deam_as_it_is(deam_dir: Path) -> None:
+    found = read_annotations(deam_dir)
+    assert len(found.songs) == 1802
+    assert found.notes == ()
+    assert {song.first_s for song in found.songs} == {15.0}
+    assert not any(np.isnan(song.values).any() for song in found.songs)
+    lengths = {song.song_id: len(song.values) for song in found.songs}
+    assert {length for song, length in lengths.items() if song <= 2000} == {60}
+    # longer in valence by one stray instant, at once (3) or after minutes (22)
+    assert lengths[3] == lengths[22] == 60
+    # of unequal lengths, the shorter counts: valence, then arousal
+    assert (lengths[2002], lengths[2045], lengths[2011]) == (229, 146, 1223)
+    assert (lengths[2020], lengths[2036], lengths[2042]) == (348, 554, 498)

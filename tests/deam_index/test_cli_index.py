@@ -1,0 +1,71 @@
+"""`emomusic-edge index`, as a person types it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sample_index import sample_index
+from typer.testing import CliRunner
+
+from emomusic_edge.cli.index import app
+from emomusic_edge.deam_index.index_file import read_index, write_index
+from emomusic_edge.errors import IndexFileError
+
+HEADER = "song_id," + ",".join(f"sample_{15000 + 500 * i}ms" for i in range(20))
+
+
+@pytest.fixture
+def deam(tmp_path: Path) -> Path:
+    folder = tmp_path / "deam"
+    folder.mkdir()
+    for name, value in (("valence", "0.25"), ("arousal", "-0.5")):
+        songs = [",".join([song, *[value] * 20]) for song in ("2", "3")]
+        (folder / f"{name}.csv").write_text("\n".join([HEADER, *songs[:1], songs[1].replace(value, "0.5"), ""]))
+    return folder
+
+
+def test_build_then_info(deam: Path, tmp_path: Path) -> None:
+    out = tmp_path / "my [own].npz"
+    built = CliRunner().invoke(app, ["build", "--deam", str(deam), "--out", str(out)], catch_exceptions=False)
+    assert built.exit_code == 0
+    assert "2 windows of 2 songs" in built.output
+    assert read_index(out).points.tolist() == [[0.25, -0.5], [0.5, 0.5]]
+    (tmp_path / "2.mp3").write_bytes(b"")
+    shown = CliRunner().invoke(
+        app, ["info", str(out), "--audio", str(tmp_path)], catch_exceptions=False, env={"COLUMNS": "300"}
+    )
+    assert shown.exit_code == 0
+    assert "my [own].npz" in shown.output
+    for text in ("deam", "10 s", "+0.250 to +0.500", "Aljanaki", "1 of 2 songs in"):
+        assert text in shown.output
+
+
+def test_info_shows_the_bundled_index_by_default() -> None:
+    shown = CliRunner().invoke(app, ["info"], catch_exceptions=False)
+    assert "1802" in shown.output
+    assert "11171" in shown.output
+
+
+def test_info_shows_names_as_they_are(tmp_path: Path) -> None:
+    write_index(tmp_path / "a.npz", sample_index(name="[red]x", provenance={"source": "[bold]y", "none": ""}))
+    shown = CliRunner().invoke(app, ["info", str(tmp_path / "a.npz")], catch_exceptions=False)
+    assert "[red]x" in shown.output
+    assert "[bold]y" in shown.output
+    assert "none" not in shown.output
+
+
+def test_errors_reach_the_one_screen_as_errors(deam: Path, tmp_path: Path) -> None:
+    for line in (
+        ["info", str(tmp_path / "gone.npz")],
+        ["build", "--deam", str(tmp_path), "--out", str(tmp_path / "a.npz")],
+        ["build", "--deam", str(deam), "--out", str(tmp_path / "a.npz"), "--audio", str(tmp_path)],
+    ):
+        with pytest.raises(IndexFileError):
+            CliRunner().invoke(app, line, catch_exceptions=False)
+    assert not (tmp_path / "a.npz").exists()
+
+
+def test_help_says_where_the_files_are() -> None:
+    shown = CliRunner().invoke(app, ["build", "--help"], catch_exceptions=False, env={"COLUMNS": "300"})
+    assert "dynamic (per second annotations)" in shown.output

@@ -1,0 +1,181 @@
+"""Messages: the builders tell a snapshot in the documented units and never break their own schema."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from emomusic_edge.affect import FINDINGEMO, mood_label
+from emomusic_edge.contracts import (
+    FaceBox,
+    FusedAffect,
+    Mode,
+    PlaybackStatus,
+    Segment,
+    StableAffect,
+    StateSnapshot,
+    ValenceArousal,
+)
+from emomusic_edge.runtime.messages import (
+    TOPICS,
+    HealthMessage,
+    MusicMessage,
+    StateMessage,
+    health_message,
+    music_message,
+    state_message,
+)
+
+AT = datetime(2026, 11, 22, 23, 5, 7, 120_000, tzinfo=timezone.utc)
+SONG = Segment("starter-07", 0.0, 15.0, 0.31, -0.22, Path("starter-07.ogg"), 45.0, title="Evening window")
+SNAPSHOT = StateSnapshot(
+    seq=3,
+    t_s=1.5,
+    mode=Mode.MIRROR,
+    face=FaceBox(10, 20, 80, 80, 0.934),
+    face_count=2,
+    fused=FusedAffect(
+        ValenceArousal(1.3, 2.2),
+        ValenceArousal(0.09, 0.16),
+        {"scene": ValenceArousal(0.2, 0.2), "face": ValenceArousal(0.8, 0.8)},
+    ),
+    stable=StableAffect(ValenceArousal(1.5, 3.0), ValenceArousal(0.09, 0.16), (False, True), 0.4),
+    mood="pleasure",
+    target=ValenceArousal(0.25, 0.14),
+    chosen=SONG,
+    playback=PlaybackStatus(segment=SONG, position_s=12.345, volume=0.6),
+    frames_per_second=9.96,
+    latency_ms=41.23,
+)
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+durations = st.floats(min_value=0, max_value=1e9)
+
+
+def test_state_tells_affect_in_both_scales() -> None:
+    told = json.loads(state_message(SNAPSHOT, AT).payload())
+    assert told["at"] == "2026-11-22T23:05:07.120Z"
+    assert told["mode"] == "mirror"
+    assert told["mood"] == "pleasure"
+    assert told["valence"] == {"value": 1.5, "normalised": 0.75, "variance": 0.09, "sd": 0.3, "held": False}
+    assert told["arousal"] == {"value": 3.0, "normalised": 0.5, "variance": 0.16, "sd": 0.4, "held": True}
+    assert told["face"] == {"present": True, "count": 2, "score": 0.934}
+    assert told["sources"] == ["face", "scene"]
+    assert (told["age_s"], told["stale"]) == (0.4, False)
+    assert (told["frames_per_second"], told["latency_ms"]) == (10.0, 41.2)
+
+
+def test_state_invents_nothing_before_the_first_estimate() -> None:
+    told = state_message(StateSnapshot(seq=0, t_s=0.0, mode=Mode.MIRROR), AT)
+    assert told.valence is None
+    assert told.arousal is None
+    assert told.mood is None
+    assert told.age_s is None
+    assert told.face.score is None
+    assert not told.face.present
+    assert told.sources == ()
+
+
+def test_time_is_told_in_utc() -> None:
+    vienna = timezone(timedelta(hours=1))
+    assert json.loads(state_message(SNAPSHOT, AT.astimezone(vienna)).payload())["at"] == "2026-11-22T23:05:07.120Z"
+    with pytest.raises(ValidationError, match="timezone"):
+        state_message(SNAPSHOT, AT.replace(tzinfo=None))
+
+
+@given(valence=finite, arousal=finite, variance=durations, age_s=durations, held=st.booleans())
+def test_any_finite_affect_is_told_within_the_scales(
+    valence: float, arousal: float, variance: float, age_s: float, held: bool
+) -> None:
+    point = ValenceArousal(valence, arousal)
+    stable = StableAffect(point, ValenceArousal(variance, variance), (held, held), age_s)
+    message = state_message(replace(SNAPSHOT, stable=stable, mood=mood_label(FINDINGEMO.clip(point))), AT)
+    assert message.valence is not None
+    assert message.arousal is not None
+    # back from 0..1 to the scale, by another way than the builder's
+    assert message.valence.normalised * 6 - 3 == pytest.approx(message.valence.value, abs=0.004)
+    assert message.arousal.normalised * 6 == pytest.approx(message.arousal.value, abs=0.004)
+    assert message.valence.sd**2 == pytest.approx(variance, rel=1e-3, abs=1e-3)
+    assert StateMessage.model_validate_json(message.payload()).payload() == message.payload()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_no_number_that_is_not_finite_is_told(bad: float) -> None:
+    for snapshot in (
+        replace(SNAPSHOT, latency_ms=bad),
+        replace(SNAPSHOT, stable=replace(SNAPSHOT.stable, variance=ValenceArousal(bad, 0.1))),
+    ):
+        with pytest.raises(ValueError, match=r"finite|domain"):
+            state_message(snapshot, AT)
+    with pytest.raises(ValueError, match="finite"):
+        music_message(replace(SNAPSHOT, target=ValenceArousal(bad, 0.0)), AT)
+
+
+def test_music_tells_the_song_and_where_it_is() -> None:
+    told = json.loads(music_message(SNAPSHOT, AT).payload())
+    assert told == {
+        "at": "2026-11-22T23:05:07.120Z",
+        "song": {
+            "song_id": "starter-07",
+            "title": "Evening window",
+            "valence": 0.31,
+            "arousal": -0.22,
+            "start_s": 0.0,
+            "end_s": 15.0,
+            "position_s": 12.35,
+        },
+        "target": {"valence": 0.25, "arousal": 0.14},
+        "paused": False,
+        "muted": False,
+        "volume": 0.6,
+    }
+
+
+def test_music_without_a_song_or_a_title() -> None:
+    silent = music_message(replace(SNAPSHOT, playback=PlaybackStatus(), target=None), AT)
+    assert silent.song is None
+    assert silent.target is None
+    untitled = music_message(replace(SNAPSHOT, playback=PlaybackStatus(segment=replace(SONG, title=""))), AT)
+    assert untitled.song is not None
+    assert untitled.song.title == "starter-07"
+
+
+def test_health_tells_what_is_wrong_but_not_of_the_broker_it_came_through() -> None:
+    reasons = {"camera": "/dev/video0 does not answer", "broker": "was away", "audio": ""}
+    assert health_message(SNAPSHOT, AT).status == "ok"
+    assert health_message(replace(SNAPSHOT, reasons={"broker": "was away"}), AT).status == "ok"
+    degraded = health_message(replace(SNAPSHOT, reasons=reasons), AT)
+    assert degraded.status == "degraded"
+    assert degraded.reasons == {"camera": "/dev/video0 does not answer"}
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (StateMessage, state_message(SNAPSHOT, AT)),
+        (MusicMessage, music_message(SNAPSHOT, AT)),
+        (HealthMessage, health_message(SNAPSHOT, AT)),
+    ],
+)
+def test_models_are_strict(
+    model: type[StateMessage | MusicMessage | HealthMessage], message: StateMessage | MusicMessage | HealthMessage
+) -> None:
+    told = json.loads(message.payload())
+    assert model.model_validate_json(json.dumps(told)) == message
+    with pytest.raises(ValidationError, match="extra"):
+        model.model_validate_json(json.dumps({**told, "name": "Ada"}))
+    for field in told:
+        with pytest.raises(ValidationError, match="missing"):
+            model.model_validate_json(json.dumps({key: value for key, value in told.items() if key != field}))
+
+
+def test_nothing_that_tells_a_feeling_is_retained() -> None:
+    assert [rule.name for rule in TOPICS if rule.retained] == ["availability"]

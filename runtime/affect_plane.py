@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
-from rich.style import Style
 from rich.text import Text
 
 from emomusic_edge.affect import FINDINGEMO, RUSSELL_1980
@@ -36,22 +36,21 @@ def axis_bar(mean: float | None, sd: float, low: float, high: float, width: int,
         style: of the point and its shade.
         held: draws the point hollow.
     """
-    bar = Text(no_wrap=True)
     middle = (width - 1) // 2
     at = None if mean is None else _cell(mean, low, high, width)
+    cells = []
     for place in range(width):
         value = low + (high - low) * place / (width - 1)
-        if place == at:
-            bar.append(_POINT_HELD if held else _POINT, Style.parse(style) + Style(bold=True))
-            continue
         distance = math.inf if mean is None else abs(value - mean) / max(sd, 1e-9)
-        if distance <= 1.0:
-            bar.append(_ONE_SD, style)
+        if place == at:
+            cells.append((_POINT_HELD if held else _POINT, f"bold {style}"))
+        elif distance <= 1.0:
+            cells.append((_ONE_SD, style))
         elif distance <= 2.0:
-            bar.append(_TWO_SD, style)
+            cells.append((_TWO_SD, style))
         else:
-            bar.append("┼" if place == middle else "─", _LINE_STYLE)
-    return bar
+            cells.append(("┼" if place == middle else "─", _LINE_STYLE))
+    return _line(cells)
 
 
 def affect_plane(
@@ -62,7 +61,7 @@ def affect_plane(
     stale: bool = False,
     target: ValenceArousal | None = None,
     marks: tuple[tuple[str, ValenceArousal], ...] = (),
-    width: int = 27,
+    width: int = 25,
     height: int = 11,
 ) -> Text:
     """The plane of FindingEmo units, valence to the right and arousal up, with the one- and two-sd ellipses shaded.
@@ -84,7 +83,6 @@ def affect_plane(
         cells[row][width // 2] = ("│", _LINE_STYLE)
     cells[height // 2] = [("─", _LINE_STYLE)] * width
     cells[height // 2][width // 2] = ("┼", _LINE_STYLE)
-    _write_corners(cells)
     if point is not None:
         for row in range(height):
             arousal = high.arousal - (high.arousal - low.arousal) * row / (height - 1)
@@ -98,6 +96,7 @@ def affect_plane(
                     cells[row][column] = ("▒", style)
                 elif distance <= 2.0:
                     cells[row][column] = (_TWO_SD, style)
+    _write_corners(cells)
 
     def put(place: ValenceArousal, char: str, its_style: str) -> None:
         column = _cell(place.valence, low.valence, high.valence, width)
@@ -110,13 +109,15 @@ def affect_plane(
         put(target, _TARGET, f"bold {TARGET_STYLE}")
     if point is not None:
         put(point, _POINT_HELD if held else _POINT, f"bold {style}")
-    lines = []
-    for row_cells in cells:
-        line = Text(no_wrap=True)
-        for char, its_style in row_cells:
-            line.append(char, its_style)
-        lines.append(line)
-    return Text("\n", no_wrap=True).join(lines)
+    return Text("\n", no_wrap=True).join(_line(row) for row in cells)
+
+
+def _line(cells: list[tuple[str, str]]) -> Text:
+    # neighbours of one style in one piece: drawing costs by the piece
+    pieces = (
+        ("".join(char for char, _ in run), style) for style, run in itertools.groupby(cells, key=lambda cell: cell[1])
+    )
+    return Text.assemble(*pieces, no_wrap=True)
 
 
 def _write_corners(cells: list[list[tuple[str, str]]]) -> None:

@@ -27,6 +27,7 @@ from .camera import source_from
 from .capture import FastFrames, FrameFeed, LatestFrameCapture
 from .engine import OrtEngine
 from .faces.blazeface import BlazeFace
+from .faces.confirm import ConfirmedFaces
 from .faces.mediapipe_detector import MediaPipeDetector
 from .faces.primary import PrimaryFace
 from .fusion import FusionRule
@@ -96,7 +97,7 @@ class App:
         # OpenCV's own threads beside ONNX Runtime's slow both.
         cv2.setNumThreads(1)
         self._plan = plan
-        self._settings = settings
+        self.broke_off: SourceError | None = None
         self.source_name, self._feed = _feed(settings, plan)
         self.models = _models(settings)
         index = _index(settings)
@@ -160,10 +161,10 @@ class App:
         """Start the parts, go on until the frames end or a stop is asked for, stop the parts.
 
         Returns:
-            The summary (see RunSummary.finish).
+            The summary (see RunSummary.finish). A file that broke off is among its reasons and in `broke_off`.
 
         Raises:
-            SourceError: the source does not open, or a file breaks off.
+            SourceError: the source does not open.
         """
         with self._stack:
             for part in (self._player, self._publisher, self._feed):
@@ -171,7 +172,11 @@ class App:
                 part.start()
             started_s = time.perf_counter()
             _tell_systemd("READY=1")
-            self._loop.run(self._plan.stop or threading.Event(), max_frames=self._plan.max_frames)
+            try:
+                self._loop.run(self._plan.stop or threading.Event(), max_frames=self._plan.max_frames)
+            except SourceError as error:
+                # What was seen until then is not lost: the caller writes it down, then tells the error.
+                self.broke_off = error
             _tell_systemd("STOPPING=1")
             seconds = time.perf_counter() - started_s
         return self._summary.finish(seconds, self.models.providers, dropped=self._feed.dropped)
@@ -250,6 +255,7 @@ def _models(settings: Settings) -> Models:
     else:
         engine, manifest = _engine(settings.models.detector, settings)
         detector, runs_on = BlazeFace(engine, manifest, min_score=settings.faces.min_score), engine.provider
+    detector = ConfirmedFaces(detector, start_score=settings.faces.start_score)
     providers = {"detector": runs_on, "face": face.provider, "scene": scene.provider}
     return Models(detector, face, face_manifest, scene, scene_manifest, providers)
 

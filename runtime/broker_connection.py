@@ -88,7 +88,7 @@ class BrokerConnection:
         if settings.tls and settings.unix_socket is None:
             client.tls_set_context(_tls_context(settings.ca_file))
         delay = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
-        pass
+        delay.WillDelayInterval = WILL_DELAY_S
         client.will_set(settings.topic(AVAILABILITY.name), OFFLINE, AVAILABILITY.qos, AVAILABILITY.retained, delay)
         client.on_pre_connect = self._before_connect
         client.on_connect = self._connect_answered
@@ -144,7 +144,6 @@ class BrokerConnection:
         self._connected = False
         self._network_thread = None
         _log.error("the MQTT network thread has ended; starting it again")
-        self._client.loop_stop()
         self.start()
 
     def close(self) -> None:

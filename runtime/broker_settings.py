@@ -52,7 +52,7 @@ class BrokerSettings:
                 f"mqtt.node is {self.node!r}; expected letters, digits, - and _, at most 64.",
                 mend='Name the device by its room: mqtt.node = "living-room".',
             )
-        if not _resolvable(self.host) or not 1 <= self.port <= 65535:
+        if self.unix_socket is None and not (_resolvable(self.host) and 1 <= self.port <= 65535):
             raise BrokerError(
                 f"The broker's address is {self.where!r}; expected a host name or address and a port from 1 to 65535.",
                 mend="Set mqtt.host and mqtt.port.",
@@ -76,7 +76,7 @@ class BrokerSettings:
     @property
     def stays_here(self) -> bool:
         """Whether the way to the broker stays within this machine."""
-        if self.unix_socket is not None or self.host == "localhost":
+        if self.unix_socket is not None or self.host.lower() == "localhost":
             return True
         try:
             return ipaddress.ip_address(self.host).is_loopback

@@ -29,7 +29,7 @@ FOOTNOTE = "an estimate, not a diagnosis · nothing it sees leaves this device"
 KEY_HINT = "Ctrl-C ends"
 
 _PLANE_FROM_WIDTH = 80
-_PLANE_WIDTH = 27
+_PLANE_WIDTH = 25
 _PLANE_HEIGHT = 11
 _LABEL_WIDTH = 8
 _NO_SPREAD = ValenceArousal(0.0, 0.0)
@@ -162,7 +162,7 @@ class _View:
         yield "music", _music(snapshot.playback, width)
         yield "", _affect_of_music(snapshot)
         yield "speed", self._speed(snapshot)
-        stages = " · ".join(f"{stage} {took_ms:.1f}" for stage, took_ms in snapshot.stage_ms.items())
+        stages = "  ".join(f"{stage} {took_ms:.1f}" for stage, took_ms in snapshot.stage_ms.items())
         yield "", Text(stages, style="bright_black")
         if self.around.broker is not None:
             lost = snapshot.reasons.get("broker", "")

@@ -21,7 +21,7 @@ from emomusic_edge.contracts import StateSnapshot, ValenceArousal
 from .live_panel import FOOTNOTE, KEY_HINT, Surroundings, as_felt, plain_line, render
 
 # drawn on a thread of rich, so that the loop pays for handing over a snapshot only
-_REFRESH_PER_SECOND = 5
+_REFRESH_PER_SECOND = 4
 _PLAIN_EVERY_S = 5.0
 _LATENCIES = 50
 

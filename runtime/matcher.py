@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,9 @@ from scipy.spatial import cKDTree
 from emomusic_edge.contracts import PlaybackStatus, Segment, ValenceArousal
 from emomusic_edge.deam_index.music_index import MusicIndex
 from emomusic_edge.errors import IndexFileError
+
+# How far the player's clock and the loop's may be apart when both tell of the same moment.
+_CLOCK_SLACK_S = 0.1
 
 # A neighbour at the distance of the last one found may have equals that were not found.
 _TIE = 1e-9
@@ -60,6 +62,7 @@ class Matcher:
         self._folder = audio_folder
         self._dwell_s = dwell_s
         self._margin = margin
+        self._fade_s = fade_s
         self._playable = np.array([(audio_folder / file).is_file() for file in index.files], np.bool_)
         there = self._playable[index.song]
         if not there.any():
@@ -73,12 +76,12 @@ class Matcher:
         self._any = _Neighbours(index, np.flatnonzero(there), k)
         self._song_rows = {song_id: row for row, song_id in enumerate(index.song_ids)}
 
-        self._recent: deque[int] = deque(maxlen=recent)
-        self._choices = 0
-        self._last_choice = np.full(index.song_count, -1, np.int64)
+        self._recent = recent
+        self._played: list[int] = []  # songs, each once, in the order of their last choice
         self._current: Segment | None = None
         self._since_s = 0.0
         self._told_s = 0.0
+        self._left_s = 0.0
         self._begun = False
         self._failed = False
 
@@ -93,8 +96,8 @@ class Matcher:
         if row is None:
             return
         self._playable[row] = False
-        if row in self._recent:
-            self._recent.remove(row)
+        if row in self._played:
+            self._played.remove(row)
         if self._current is not None and self._current.song_id == song_id:
             self._current = None
             self._failed = True
@@ -143,8 +146,11 @@ class Matcher:
             self._begun = True
 
     def _settled(self, now_s: float) -> bool:
-        """Whether the player's word is about the last choice, and no longer about what went before."""
-        return self._begun or now_s - self._since_s >= self._dwell_s
+        """Whether the player's word is about the last choice, and no longer about what went before it.
+
+        That is so once the choice was heard, or when it had the time to come to its end unseen.
+        """
+        return self._begun or now_s - self._since_s >= min(self._dwell_s, self._left_s - _CLOCK_SLACK_S)
 
     def _over(self, now_s: float, playback: PlaybackStatus) -> bool:
         return playback.ended and self._settled(now_s)
@@ -153,15 +159,17 @@ class Matcher:
         row = self._nearest(target, self._outside_recent())
         if row is not None:
             return row
-        others = self._playable.copy()
-        if self._current is not None and others.sum() > 1:
-            others[self._song_rows[self._current.song_id]] = False
-        songs = np.flatnonzero(others)
-        if len(songs) == 0:
+        if not self._playable.any():
             return None
-        longest_ago = np.zeros_like(others)
-        longest_ago[songs[np.argmin(self._last_choice[songs])]] = True
+        longest_ago = np.zeros_like(self._playable)
+        longest_ago[min(np.flatnonzero(self._playable).tolist(), key=self._rank)] = True
         return self._nearest(target, longest_ago)
+
+    def _rank(self, song: int) -> int:
+        """Higher for a song played later; highest for the current one."""
+        if self._current is not None and self._current.song_id == self._index.song_ids[song]:
+            return len(self._played)
+        return self._played.index(song) if song in self._played else -1
 
     def _better_song(self, target: ValenceArousal, current: Segment) -> int | None:
         row = self._nearest(target, self._outside_recent())
@@ -173,7 +181,7 @@ class Matcher:
     def _outside_recent(self) -> NDArray[np.bool_]:
         """Bool [S]: the songs that may be chosen now."""
         songs: NDArray[np.bool_] = self._playable.copy()
-        songs[list(self._recent)] = False
+        songs[self._played[max(0, len(self._played) - self._recent) :]] = False
         if self._current is not None:
             songs[self._song_rows[self._current.song_id]] = False
         return songs
@@ -198,12 +206,11 @@ class Matcher:
             song_end_s=float(index.song_end_s[song]),
             title=index.titles[song] or index.song_ids[song],
         )
-        if song in self._recent:
-            self._recent.remove(song)
-        self._recent.append(song)
-        self._last_choice[song] = self._choices
-        self._choices += 1
+        if song in self._played:
+            self._played.remove(song)
+        self._played.append(song)
         self._current, self._since_s = segment, now_s
+        self._left_s = segment.song_end_s - self._fade_s - segment.start_s
         self._begun = self._failed = False
         return segment
 

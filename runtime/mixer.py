@@ -30,12 +30,13 @@ BUFFER_FRAMES = 1024
 HEADROOM = math.sqrt(0.5)
 """Two full-scale tracks meet in an equal-power crossfade at no more than sqrt(2): with this they cannot clip."""
 
-_GLIDE_S = 0.08
-_GLIDE_STEPS = 8
+_GLIDE_S = 0.2
+_HUSH_S = 0.08
+_STEP_S = 0.01
 _TAIL_S = 0.05
 _CLOSE_FADE_S = 0.2
-_STALL_S = 3.0
-_BEAT_S = 0.1
+_STALL_S = 4.0
+_BEAT_S = 2.0
 _CHANNELS = 2
 _BEAT_CHANNEL = 2
 
@@ -111,8 +112,7 @@ class PygameMixer:
             self._level = self._volume
         # Two crossfades in quick succession: the oldest of three tracks gives way.
         if new.get_busy():
-            self._glide([new], self._level, 0.0)
-            new.stop()
+            self._glide([new], self._level, 0.0, _HUSH_S)
         if old.get_busy():
             old.fadeout(max(1, round(1000 * fade_s)))
         # play() puts the channel back to full volume; silent until it is set, or a buffer could slip out too loud.
@@ -155,14 +155,15 @@ class PygameMixer:
             self._move_level(self._volume)
 
     def alive(self) -> bool:
-        """See AudioOutput.alive. False too when the device has not taken a buffer for 3 s."""
+        """See AudioOutput.alive. False too when the device has taken no sound for some seconds."""
         if self._mixer is None or self._mixer.get_init() is None or self._beat_sound is None:
             return False
         if self._device is not None and self._device.gone():
             return False
         beat = self._mixer.Channel(_BEAT_CHANNEL)
         now_s = time.monotonic()
-        # A tenth of a second of silence that never ends tells that nobody pulls sound any more.
+        # Two seconds of silence that do not end tell that nobody pulls sound any more. Not shorter, because pygame
+        # takes the interpreter lock in the audio callback whenever a sound ends.
         if not beat.get_busy():
             beat.play(self._beat_sound)
             self._beat_at_s = now_s
@@ -186,19 +187,20 @@ class PygameMixer:
 
     def _move_level(self, level: float) -> None:
         busy = [channel for channel in self._channels if channel.get_busy()]
-        self._glide(busy, self._level, level)
+        self._glide(busy, self._level, level, _GLIDE_S)
         self._level = level
 
     @staticmethod
-    def _glide(channels: list[pygame.mixer.Channel], old: float, new: float) -> None:
+    def _glide(channels: list[pygame.mixer.Channel], old: float, new: float, seconds: float) -> None:
         """Move the level of channels in small steps, since one step would click."""
         if not channels or old == new:
             return
-        for step in range(1, _GLIDE_STEPS + 1):
-            level = old + (new - old) * step / _GLIDE_STEPS
+        steps = round(seconds / _STEP_S)
+        for step in range(1, steps + 1):
+            level = old + (new - old) * step / steps
             for channel in channels:
                 channel.set_volume(level, level)
-            time.sleep(_GLIDE_S / _GLIDE_STEPS)
+            time.sleep(_STEP_S)
 
     def _cut(self, track: Track, start_s: float, end_s: float, fade_s: float, gain_db: float) -> pygame.mixer.Sound:
         """A stretch of a track with gain, rise and a short tail (against a click at its end) worked in."""

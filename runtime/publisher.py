@@ -152,7 +152,6 @@ class MqttPublisher:
                 self._inbox.append(command)
         except CommandError as error:
             refusal = str(error)
-            _log.warning("command refused: %s", refusal)
             with self._lock:
                 self._refusals.append(refusal)
         result = ResultMessage(at=self._wall_clock(), ok=not refusal, reason=refusal)

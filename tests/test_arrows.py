@@ -94,7 +94,7 @@ def test_heavy_libraries_stay_where_they_are_wrapped(repo: Path) -> None:
 def test_only_the_composition_root_builds_concrete_parts(repo: Path) -> None:
     """Parts reach each other through contracts: constructors of concrete parts are called in runtime/app.py alone."""
     parts = {"OrtEngine", "BlazeFace", "MediaPipeDetector", "AffectPredictor", "MusicPlayer", "PygameMixer"}
-    parts |= {"MqttPublisher", "Matcher", "Stabilizer", "PrimaryFace", "LatestFrameCapture", "FastFrames"}
+    parts |= {"MqttPublisher", "Matcher", "Stabilizer", "PrimaryFace", "ConfirmedFaces", "LatestFrameCapture", "FastFrames"}
     wrong = []
     for inside, path in _modules(repo):
         if inside == "runtime/app.py" or not inside.startswith(("runtime/", "deam_index/")):

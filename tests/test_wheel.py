@@ -47,7 +47,8 @@ def test_only_one_top_level_name_and_every_data_file(wheel: Path, repo: Path) ->
         "emomusic_edge/export/data/litert_reference.json",
     ):
         assert name in names
-    code = {p.relative_to(repo).as_posix() for d in ("export", "runtime", "deam_index") for p in (repo / d).rglob("*.py")}
+    folders = ("export", "runtime", "deam_index")
+    code = {path.relative_to(repo).as_posix() for folder in folders for path in (repo / folder).rglob("*.py")}
     assert {f"emomusic_edge/{name}" for name in code} <= set(names)
     assert not [name for name in names if "test" in name]
 

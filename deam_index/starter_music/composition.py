@@ -110,7 +110,7 @@ def _introduction(bars: int, bar_s: float) -> int:
 
 
 def _degrees(piece: Piece, cues: Cues, count: int) -> list[int]:
-    """The roots of `count` chords and of the last one: an introduction, then the progressions as A A B A"""
+    """The roots of `count` chords and of the last one: an introduction, then the progressions as A A B A."""
     options = PROGRESSIONS[cues.mode]
     first = options[piece.progressions[0] % len(options)]
     second = options[piece.progressions[1] % len(options)]

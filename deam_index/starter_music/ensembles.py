@@ -107,7 +107,7 @@ ENSEMBLES: dict[EnsembleName, Ensemble] = {
             Voice("vibraphone", "melody", "melody", pan=0.2, room=0.5),
             Voice("round_bass", "bass", "bass:one_three", room=0.1),
         ),
-        melody_share=0.6,
+        melody_share=0.8,
         drums="brushes",
     ),
     "window": Ensemble(
@@ -212,7 +212,7 @@ ENSEMBLES: dict[EnsembleName, Ensemble] = {
             Voice("felt_piano", "melody", "melody", trim_db=-1.0, pan=0.15, room=0.8, echo=True),
             Voice("sub_drone", "bass", "drone", trim_db=-1.0, room=0.2),
         ),
-        melody_share=0.4,
+        melody_share=0.6,
         drums="heartbeat",
     ),
 }

@@ -16,9 +16,9 @@ import numpy as np
 
 from emomusic_edge.affect import DEAM
 from emomusic_edge.artefacts import folder_written_whole, sha256_of
+from emomusic_edge.deam_index.index_file import MusicIndex, read_index, write_index
 from emomusic_edge.errors import AudioError, IndexFileError
 
-from emomusic_edge.deam_index.index_file import MusicIndex, read_index, write_index
 from .audio_file import require, write_ogg
 from .composition import compose
 from .mastering import master

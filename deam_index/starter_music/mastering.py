@@ -28,7 +28,7 @@ def master(mix: Samples) -> Samples:
     Raises:
         MissingExtraError: pyloudnorm is not installed.
     """
-    piece = mix.copy()
+    piece: Samples = mix.copy()
     _ride(piece)
     _fade(piece)
     piece *= _gain_to_target(piece)
@@ -56,8 +56,8 @@ def _fade(piece: Samples) -> None:
     piece[-out:] *= (0.5 + 0.5 * np.cos(np.linspace(0.0, np.pi, out, dtype=np.float32)))[:, None]
 
 
-def _gain_to_target(piece: Samples) -> np.float32:
-    return np.float32(10.0 ** ((LOUDNESS_LUFS - integrated_loudness(piece, SAMPLE_RATE_HZ)) / 20.0))
+def _gain_to_target(piece: Samples) -> float:
+    return float(10.0 ** ((LOUDNESS_LUFS - integrated_loudness(piece, SAMPLE_RATE_HZ)) / 20.0))
 
 
 def _limit(piece: Samples) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 from typing import get_args
 
 import numpy as np
@@ -117,9 +118,7 @@ def _note(
         if instrument == "spiccato":
             held_s = min(held_s, 0.12)
         n = int((held_s + release_s) * SAMPLE_RATE_HZ)
-        offset = int(players.integers(LOOP_SAMPLES))
-        loop = np.take(tones[key], np.arange(offset, offset + n), axis=0, mode="wrap")
-        return np.asarray(loop * _envelope(n, attack_s, release_s)[:, None], dtype=np.float32)
+        return _shaped(_from_loop(tones[key], int(players.integers(LOOP_SAMPLES)), n), attack_s, release_s)
     if instrument in WINDS:
         key = (note.midi, 0)
         if key not in tones:
@@ -134,18 +133,34 @@ def _note(
     release_s = _RELEASE_S[instrument]
     tone = tones[key]
     n = min(len(tone), int((held_s + release_s) * SAMPLE_RATE_HZ))
-    return np.asarray(tone[:n] * _envelope(n, attack_s, release_s), dtype=np.float32)
+    return _shaped(tone[:n].copy(), attack_s, release_s)
 
 
-def _envelope(n: int, attack_s: float, release_s: float) -> Samples:
-    """Raised-cosine ramps at both ends, so that no note starts or ends with a click."""
-    attack = min(int(attack_s * SAMPLE_RATE_HZ), n // 2)
-    release = min(int(release_s * SAMPLE_RATE_HZ), n - attack)
-    shape = np.ones(n, dtype=np.float32)
-    shape[:attack] = 0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, attack, dtype=np.float32))
-    # the square makes the ramp fall early and end softly, nearer to a damped string than to a fader
-    shape[n - release :] *= (0.5 + 0.5 * np.cos(np.linspace(0.0, np.pi, release, dtype=np.float32))) ** 2
-    return shape
+def _from_loop(loop: Samples, offset: int, n: int) -> Samples:
+    sound = np.empty((n, 2), dtype=np.float32)
+    done = 0
+    while done < n:
+        piece = loop[offset : offset + n - done]
+        sound[done : done + len(piece)] = piece
+        done += len(piece)
+        offset = 0
+    return sound
+
+
+def _shaped(sound: Samples, attack_s: float, release_s: float) -> Samples:
+    """Raised-cosine ramps at both ends, in place, so that no note starts or ends with a click."""
+    attack = min(int(attack_s * SAMPLE_RATE_HZ), len(sound) // 2)
+    release = min(int(release_s * SAMPLE_RATE_HZ), len(sound) - attack)
+    over_sides = (slice(None),) + (None,) * (sound.ndim - 1)
+    sound[:attack] *= _rise(attack)[over_sides]
+    # the square falls early and ends softly, nearer to a damped string than to a fader
+    sound[len(sound) - release :] *= (_rise(release)[::-1] ** 2)[over_sides]
+    return sound
+
+
+@lru_cache(maxsize=256)
+def _rise(n: int) -> Samples:
+    return np.asarray(0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, n, dtype=np.float32)), dtype=np.float32)
 
 
 def _tone_rng(score: Score, instrument: Instrument, which: int) -> np.random.Generator:

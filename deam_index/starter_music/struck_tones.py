@@ -71,7 +71,7 @@ def felt_piano(midi: int, touch: float, brightness_hz: float, rng: np.random.Gen
 def electric_piano(midi: int, touch: float, brightness_hz: float, rng: np.random.Generator) -> Samples:
     """A tine piano by frequency modulation: a bark that follows the touch, and a short bell on top."""
     base = hertz(midi) * 2.0 ** (rng.uniform(-1.5, 1.5) / 1200.0)
-    t = np.arange(int(4.0 * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    t = np.arange(int(5.0 * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
     turn = (base * t) % 1.0
     phase = (2.0 * np.pi * turn).astype(np.float32)
     seconds = t.astype(np.float32)

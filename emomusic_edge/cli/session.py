@@ -47,7 +47,8 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
         The summary, which is also shown and written.
 
     Raises:
-        EmomusicError: something cannot work; nothing was written but an empty record.
+        EmomusicError: something cannot work; nothing was written but an empty record. A file that breaks off raises
+            after all that was asked for was written.
     """
     from emomusic_edge.runtime.app import App, RunPlan
     from emomusic_edge.runtime.live_view import LiveView
@@ -84,6 +85,8 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
     for what, file in (("summary", plan.summary), ("record", plan.record), ("picture", plan.picture)):
         if file is not None:
             console.print(f"{what}: {file}", highlight=False, markup=False)
+    if app.broke_off is not None:
+        raise app.broke_off
     return told
 
 

@@ -82,6 +82,10 @@ class FacesSettings(Section):
     """Which face counts."""
 
     min_score: Annotated[float, Field(ge=0, le=1, description="The detector's score below which a face is none.")] = 0.5
+    start_score: Annotated[
+        float,
+        Field(ge=0, le=1, description="The score at which a face that was not there before is believed."),
+    ] = 0.75
     hysteresis: Annotated[
         float,
         Field(ge=1, le=10, description="How many times better another face must rank to become the primary one."),

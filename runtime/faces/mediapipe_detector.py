@@ -32,12 +32,14 @@ class MediaPipeDetector:
         Raises:
             MissingExtraError: mediapipe is not installed, or is a release without `solutions`.
         """
+        # Beside a protobuf that it does not know, mediapipe fails in other ways than by ImportError.
         try:
             from mediapipe.python.solutions.face_detection import FaceDetection
-        except ImportError as cause:
+        except (ImportError, AttributeError, TypeError) as cause:
             raise MissingExtraError(
                 f"The mediapipe face detector needs mediapipe 0.10.18, which does not import: {cause}.",
-                mend='pip install --no-deps mediapipe==0.10.18 (see docs), or use detector = "blazeface"',
+                mend="pip install --no-deps mediapipe==0.10.18; pip install absl-py attrs flatbuffers matplotlib "
+                "'protobuf<5'; or set the detector to blazeface-full, which needs none of it",
             ) from cause
         self._min_score = min_score
         self._detection = FaceDetection(min_detection_confidence=min_score, model_selection=_MODEL_SELECTION[model])

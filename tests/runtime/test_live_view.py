@@ -61,7 +61,7 @@ def test_all_that_a_person_asks_is_there() -> None:
     assert "0:13 / 0:45" in line_with(text, "music")
     assert "valence -0.22, arousal -0.05" in text
     assert "10.0 frames/s" in line_with(text, "speed")
-    assert "detect 4.1 · face 0.9" in text
+    assert "detect 4.1  face 0.9" in text
     assert "localhost:1883 connected" in line_with(text, "home")
     assert "starter models" in text
     assert "not a diagnosis" in text

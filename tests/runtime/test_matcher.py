@@ -291,6 +291,12 @@ def test_a_choice_that_never_plays_is_given_up_after_the_dwell(evening: Evening)
     assert again.song_id != first.song_id
 
 
+def test_a_late_start_that_ended_between_two_steps_is_seen(tmp_path: Path) -> None:
+    evening = Evening(matcher_of([Song([(35.0, 0.0, 0.0)]), Song([(35.0, 0.5, 0.0)])], tmp_path))
+    assert evening.step(0, (0.0, 0.0)) == "s0"
+    assert evening.step(8, (0.0, 0.0)) == "s1"
+
+
 def test_an_end_that_came_between_two_steps_is_seen(evening: Evening) -> None:
     target = ValenceArousal(0.0, 0.0)
     first = evening.matcher.choose(target, 0.0, SILENCE)
@@ -363,9 +369,9 @@ class PlainMatcher:
             if found is None and playable:
                 others = playable - mine or playable
                 found = self._nearest(target, {min(others, key=lambda row: self._last_played(row))})
-        elif now_s - self.since_s < DWELL_S:
-            return None
-        elif found and math.dist(found[2], target) >= math.dist(self.current[1], target) - self.margin:
+        elif now_s - self.since_s < DWELL_S or not (
+            found and math.dist(found[2], target) < math.dist(self.current[1], target) - self.margin
+        ):
             return None
         if found is None:
             return None

@@ -1,4 +1,4 @@
-"""The sound device: one contract for the real mixer and the fake, and what truly leaves SDL, read from its disk driver."""
+"""The sound device: one contract for the real mixer and the fake; what leaves SDL, read from its disk driver."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from fake_mixer import FakeMixer
 from numpy.typing import NDArray
 
 from emomusic_edge.errors import AudioError
 from emomusic_edge.runtime.audio_output import AudioOutput
 from emomusic_edge.runtime.mixer import HEADROOM, SAMPLE_RATE_HZ, PygameMixer, shape_in_place
-from fake_mixer import FakeMixer
 
 WINDOW = SAMPLE_RATE_HZ // 50
 FORMATS = {"wav": "WAV", "flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}
@@ -317,26 +317,33 @@ from emomusic_edge.runtime.mixer import PygameMixer
 output = PygameMixer()
 output.open()
 output.crossfade(output.load(Path({str(song)!r})), start_s=0.0, end_s=6.0, fade_s=0.2, gain_db=0.0)
-time.sleep(0.5)
+time.sleep(0.8)
 output.set_volume(0.25)
-time.sleep(0.3)
+time.sleep(0.4)
 output.pause()
 time.sleep(0.3)
 output.resume()
-time.sleep(0.3)
+time.sleep(0.4)
 output.close()
 """
     heard = recording(script, tmp_path)
     level = levels(heard) * np.sqrt(2) / HEADROOM / 0.99
-    begins = int(np.flatnonzero(level > 0.01)[0])
-    assert level[begins + 12 : begins + 20] == pytest.approx(1.0, abs=0.02)
-    assert np.isclose(level, 0.25, atol=0.02).sum() >= 20
-    # Between the two halves at a quarter of the volume lies silence.
-    quarter = np.flatnonzero(np.isclose(level, 0.25, atol=0.02))
-    assert (level[quarter[0] : quarter[-1]] < 1e-3).sum() >= 10
-    # A click is a jump from sample to sample that a 200-Hz sine and its glides cannot make.
-    steepest = 2 * np.pi * 200 / SAMPLE_RATE_HZ * HEADROOM
-    assert np.abs(np.diff(heard[:, 0])).max() <= steepest + 0.25 * HEADROOM
+    full, quarter = np.flatnonzero(level > 0.98), np.flatnonzero(np.abs(level - 0.25) < 0.01)
+    assert len(full) >= 10
+    assert len(quarter) >= 10
+    silent = np.flatnonzero(level < 1e-3)
+    paused = silent[(silent > quarter[0]) & (silent < quarter[-1])]
+    assert len(paused) >= 5
+    # Each change passes through levels in between, where a click would have one window at most.
+    between = [
+        level[full[-1] + 1 : quarter[0]],
+        level[quarter[quarter < paused[0]][-1] + 1 : paused[0]],
+        level[paused[-1] + 1 : quarter[quarter > paused[-1]][0]],
+    ]
+    assert [len(windows) >= 4 for windows in between] == [True] * 3, level
+    assert (np.diff(between[0]) < 0.02).all()
+    assert (np.diff(between[1]) < 0.02).all()
+    assert (np.diff(between[2]) > -0.02).all()
 
 
 def test_loss_of_the_device_is_seen(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from emomusic_edge.contracts import FaceBox
 from emomusic_edge.errors import ModelError
 from emomusic_edge.export.bundle import IR_VERSION, OPSET
-from emomusic_edge.export.detector import FULL_RANGE, SHORT_RANGE, detector_manifest
+from emomusic_edge.export.detector import FULL_RANGE, detector_manifest
 from emomusic_edge.manifest import Manifest
 from emomusic_edge.runtime.engine import OrtEngine
 from emomusic_edge.runtime.faces.blazeface import BlazeFace
@@ -125,7 +125,7 @@ def test_a_bundle_of_another_kind_is_refused() -> None:
 
 @pytest.mark.parametrize("size", [(512, 512), (360, 640), (640, 480), (1080, 1920), (97, 131)])
 def test_a_real_face_is_found_where_it_is_in_pictures_of_any_shape(
-    size: tuple[int, int], as_mediapipe: dict[str, BlazeFace]
+    size: tuple[int, int], full_range: BlazeFace
 ) -> None:
     height, width = size
     scale = min(height, width) / 512
@@ -134,9 +134,9 @@ def test_a_real_face_is_found_where_it_is_in_pictures_of_any_shape(
     left = width - portrait.shape[1]
     picture[: portrait.shape[0], left:] = portrait
     expected = FaceBox(left + 175 * scale, 70 * scale, 95 * scale, 95 * scale, 1.0)
-    for name, found in ((name, detector.detect(picture)) for name, detector in as_mediapipe.items()):
-        assert len(found) == 1, name
-        assert overlap_of(found[0], expected) > 0.6, (name, found[0])
+    found = full_range.detect(picture)
+    assert len(found) == 1
+    assert overlap_of(found[0], expected) > 0.6
 
 
 def test_faces_of_a_group_are_found_apart(material: Any, full_range: BlazeFace) -> None:
@@ -153,16 +153,6 @@ def test_nothing_is_found_where_nothing_is(picture: np.ndarray, as_mediapipe: di
         assert not found.detect(picture)
 
 
-def test_the_short_range_bundle_has_its_own_anchors(material: Any, as_mediapipe: dict[str, BlazeFace]) -> None:
-    found = as_mediapipe["short"].detect(ASTRONAUT)
-    assert overlap_of(found[0], HER_FACE) > 0.6
-    with pytest.raises(ModelError, match="896"):
-        BlazeFace(
-            answering({}, {}),
-            detector_manifest(SHORT_RANGE).model_copy(
-                update={
-                    "image": detector_manifest(FULL_RANGE).image,
-                    "anchors": detector_manifest(SHORT_RANGE).anchors.model_copy(update={"strides": (12, 24, 24, 24)}),
-                }
-            ),
-        ).detect(ASTRONAUT)
+def test_the_short_range_bundle_has_its_own_anchors(as_mediapipe: dict[str, BlazeFace]) -> None:
+    (found,) = as_mediapipe["short"].detect(ASTRONAUT)
+    assert overlap_of(found, HER_FACE) > 0.6

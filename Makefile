@@ -16,7 +16,7 @@ demo: $(VENV)/.installed ## set up everything and run: camera or demo clip in, m
 	@$(BIN)/emomusic-edge demo $(ARGS)
 
 test: $(VENV)/.installed-test broker lint types oracle ## set up everything and pass the tests
-	$(BIN)/pytest
+	MEDIAPIPE_PYTHON=$(wildcard $(CURDIR)/$(ORACLE)/bin/python) $(BIN)/pytest
 
 test-fast: $(VENV)/.installed-test ## only what needs no broker, no other environment and no minutes
 	$(BIN)/pytest -m "not slow and not broker and not peer and not wheel"

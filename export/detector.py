@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 from emomusic_edge.fetch import MEDIAPIPE
 from emomusic_edge.manifest import AnchorOptions, ImageInput, Manifest, SourceRecord
 

@@ -21,7 +21,7 @@ from emomusic_edge.paths import default_cache_dir
 
 from .affect_head import FINDINGEMO_LABELS, mixture_moments
 from .face_starter import CLASSES
-from .parity import PICTURES, REFERENCE_FILE, made_picture, thinned
+from .parity import PICTURES, REFERENCE_FILE, as_used, made_picture, thinned
 from .starter import STARTER_BUNDLES, StarterBundle
 from .uint8_input import GREY_FROM_BGR
 
@@ -95,7 +95,8 @@ def record(cache_dir: Path) -> dict[str, object]:
         outputs = []
         for number in range(PICTURES):
             found = source_outputs(bundle, weights, made_picture(number, size.height_px, size.width_px))
-            outputs.append({name: [round(float(v), 6) for v in thinned(values)] for name, values in found.items()})
+            used = {name: thinned(as_used(name, values, size.height_px)) for name, values in found.items()}
+            outputs.append({name: [round(float(v), 7) for v in values] for name, values in used.items()})
         records[bundle.manifest.name] = {
             "weights_sha256": bundle.package.files[bundle.weights_file],
             "interpreter": f"LiteRT {version('ai-edge-litert')}",

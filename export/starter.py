@@ -41,7 +41,9 @@ class StarterBundle:
 
 FACE = StarterBundle(face_starter_manifest(), FER, WEIGHTS_FILE, face_starter_graph, "FindingEmo units, squared")
 DETECTORS = tuple(
-    StarterBundle(detector_manifest(v), MEDIAPIPE, v.weights_file, detector_graph, "pixels of the input; logits")
+    StarterBundle(
+        detector_manifest(v), MEDIAPIPE, v.weights_file, detector_graph, "shares of the picture; probabilities"
+    )
     for v in VARIANTS
 )
 STARTER_BUNDLES = (FACE, *DETECTORS)

@@ -22,7 +22,7 @@ from emomusic_edge.errors import ConfigError, ModelError, SourceError
 from emomusic_edge.manifest import MANIFEST_NAME, Manifest, read_bundle
 from emomusic_edge.paths import DataLayout, packaged_bundle, packaged_deam_index
 
-from .broker_settings import BrokerSettings
+from .audio.player import MusicPlayer
 from .camera import source_from
 from .capture import FastFrames, FrameFeed, LatestFrameCapture
 from .engine import OrtEngine
@@ -33,9 +33,9 @@ from .faces.primary import PrimaryFace
 from .fusion import FusionRule
 from .loop import Loop, Observer, Parts
 from .matcher import Matcher
-from .player import MusicPlayer
+from .mqtt.broker import BrokerSettings
+from .mqtt.publisher import MqttPublisher, NullPublisher
 from .predictors import AffectPredictor
-from .publisher import MqttPublisher, NullPublisher
 from .stabilizer import Stabilizer, StabilizerRule
 from .summary import RunSummary
 from .targets import Targets
@@ -279,7 +279,7 @@ def _player(settings: Settings, *, muted: bool) -> Player:
     output = None
     if not muted:
         # pygame is a fifth of the start-up time and of no use without sound.
-        from .mixer import PygameMixer
+        from .audio.mixer import PygameMixer
 
         output = PygameMixer()
     return MusicPlayer(

@@ -17,7 +17,7 @@ from rich.text import Text
 from emomusic_edge.artefacts import write_atomic
 from emomusic_edge.contracts import Segment, StateSnapshot
 
-from .terminal_text import printable
+from .view.terminal_text import printable
 
 # a service runs for months: the newest songs and the first kinds of trouble are kept, the rest is counted
 SONGS_KEPT = 1000

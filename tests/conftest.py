@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,12 +40,11 @@ def repo() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _own_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the machine reaches a test."""
     for name in list(os.environ):
-        if name.startswith("EMOMUSIC_") and name not in ("EMOMUSIC_MEDIAPIPE_PYTHON", "EMOMUSIC_DEAM_DIR"):
+        if name.startswith("EMOMUSIC_"):
             monkeypatch.delenv(name)
-    yield
 
 
 @pytest.fixture(scope="session")

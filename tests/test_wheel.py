@@ -20,7 +20,8 @@ def wheel(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     # from what git knows, so that nothing of this machine's work tree can slip in
     listed = subprocess.run(
         ["git", "-C", str(repo), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        capture_output=True, check=True,
+        capture_output=True,
+        check=True,
     ).stdout.decode()
     for name in filter(None, listed.split("\0")):
         place = source / name

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-
 from emomusic_edge.cli import run as options
 
 if TYPE_CHECKING:

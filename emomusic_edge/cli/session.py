@@ -51,9 +51,9 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
             after all that was asked for was written.
     """
     from emomusic_edge.runtime.app import App, RunPlan
-    from emomusic_edge.runtime.live_view import LiveView
     from emomusic_edge.runtime.record import RecordWriter
     from emomusic_edge.runtime.summary import summary_view, write_summary
+    from emomusic_edge.runtime.view.live_view import LiveView
 
     for file in (plan.summary, plan.record, plan.picture):
         _check_writable(file)

@@ -89,7 +89,7 @@ class FacesSettings(Section):
     hysteresis: Annotated[
         float,
         Field(ge=1, le=10, description="How many times better another face must rank to become the primary one."),
-    ] = 1.2
+    ] = 1.5
 
 
 class FusionSettings(Section):

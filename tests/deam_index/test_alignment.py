@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_index import sample_index
 from sklearn.neighbors import KDTree
@@ -85,17 +85,20 @@ def test_quantile_agrees_with_the_documented_statistics() -> None:
         assert ratings.std() == pytest.approx(FINDINGEMO.sd[axis], abs=0.006)
 
 
+@settings(deadline=None)
 @given(wide, wide)
 def test_every_point_lands_within_bounds(alignment: Alignment, valence: float, arousal: float) -> None:
     assert DEAM.contains(alignment.to_music(ValenceArousal(valence, arousal)))
 
 
+@settings(deadline=None)
 @given(wide, wide)
 def test_beyond_the_bounds_is_on_them(alignment: Alignment, valence: float, arousal: float) -> None:
     point = ValenceArousal(valence, arousal)
     assert alignment.to_music(point) == alignment.to_music(FINDINGEMO.clip(point))
 
 
+@settings(deadline=None)
 @given(valences, valences, arousals, arousals)
 def test_more_is_never_mapped_to_less(alignment: Alignment, v1: float, v2: float, a1: float, a2: float) -> None:
     low = alignment.to_music(ValenceArousal(min(v1, v2), min(a1, a2)))
@@ -104,6 +107,7 @@ def test_more_is_never_mapped_to_less(alignment: Alignment, v1: float, v2: float
     assert low.arousal <= high.arousal
 
 
+@settings(deadline=None)
 @given(valences, arousals, arousals)
 def test_the_axes_do_not_mix(alignment: Alignment, valence: float, a1: float, a2: float) -> None:
     one = alignment.to_music(ValenceArousal(valence, a1))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_index import assert_equal, sample_index
 
@@ -71,6 +71,7 @@ def test_equal_indexes_give_equal_bytes() -> None:
     assert index_bytes(one) == index_bytes(two)
 
 
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     windows=st.integers(1, 40),
@@ -124,6 +125,7 @@ def test_every_truncation_is_refused(tmp_path: Path) -> None:
             read_bytes(content[:length], tmp_path / "a.npz")
 
 
+@settings(deadline=None)
 @given(garbage=st.binary(max_size=300), place=st.integers(0, 5000), spliced=st.booleans())
 def test_garbage_is_refused_or_harmless(
     tmp_path_factory: pytest.TempPathFactory, garbage: bytes, place: int, spliced: bool

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emomusic_edge.deam_index.annotations import SongAnnotation
@@ -51,6 +51,7 @@ def test_a_gap_up_to_half_a_window_is_bridged_and_a_longer_one_is_not() -> None:
     assert more.start_s.tolist() == [20.0]
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(
         st.one_of(st.just(math.nan), st.floats(-1, 1, allow_subnormal=False)),

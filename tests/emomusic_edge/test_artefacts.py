@@ -39,21 +39,26 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, mon
     with pytest.raises(OSError, match="No space"):
         write_atomic(path, "new")
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["state.json"]
+    assert [file.name for file in tmp_path.iterdir()] == ["state.json"]
 
 
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "bundle"
     with folder_written_whole(target) as scratch:
         (scratch / "a").write_text("1")
-    with pytest.raises(RuntimeError), folder_written_whole(target) as scratch:
-        (scratch / "a").write_text("2")
-        raise RuntimeError
+
+    def fail_half_way() -> None:
+        with folder_written_whole(target) as scratch:
+            (scratch / "a").write_text("2")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     assert (target / "a").read_text() == "1"
     with folder_written_whole(target) as scratch:
         (scratch / "b").write_text("3")
-    assert os.listdir(target) == ["b"]
-    assert os.listdir(tmp_path) == ["bundle"]
+    assert [file.name for file in target.iterdir()] == ["b"]
+    assert [file.name for file in tmp_path.iterdir()] == ["bundle"]
 
 
 WRITER = """

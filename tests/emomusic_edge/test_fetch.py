@@ -40,7 +40,8 @@ def wheel_of(package: fetching.PinnedPackage, folder: Path, content: bytes) -> P
         for name in package.files:
             archive.writestr(f"{package.folder}/{name}", content)
         info = f"{package.name.replace('-', '_')}-{package.version}.dist-info"
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {package.name}\nVersion: {package.version}\n")
+        metadata = f"Metadata-Version: 2.1\nName: {package.name}\nVersion: {package.version}\n"
+        archive.writestr(f"{info}/METADATA", metadata)
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
     return path
 

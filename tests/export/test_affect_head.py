@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import onnxruntime as ort
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-import numpy as np
 from emomusic_edge.export.affect_head import FINDINGEMO_LABELS, append_affect_head, mixture_moments
 from emomusic_edge.export.bundle import IR_VERSION, OPSET
 

@@ -71,8 +71,9 @@ def test_a_failed_write_leaves_the_old_bundle(tmp_path: Path) -> None:
     write_mc_dropout_bundle(tmp_path / "b")
     before = {p.name: p.read_bytes() for p in (tmp_path / "b").iterdir()}
     with pytest.raises(ModelError):
-        write_bundle(tmp_path / "b", with_node(helper.make_node("RandomUniform", [], ["d"], shape=[2])),
-                     mc_dropout_manifest())
+        write_bundle(
+            tmp_path / "b", with_node(helper.make_node("RandomUniform", [], ["d"], shape=[2])), mc_dropout_manifest()
+        )
     assert {p.name: p.read_bytes() for p in (tmp_path / "b").iterdir()} == before
 
 

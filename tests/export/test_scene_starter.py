@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
+import numpy as np
 import onnxruntime as ort
 import pytest
 from conftest import Material
 
-import numpy as np
 from emomusic_edge.affect import FINDINGEMO
 from emomusic_edge.export.bundle import write_bundle
 from emomusic_edge.export.scene_starter import NAME, colour_affect, scene_starter_graph, scene_starter_manifest

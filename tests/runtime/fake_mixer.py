@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from emomusic_edge.errors import AudioError
-from emomusic_edge.runtime.audio_output import Track
+from emomusic_edge.runtime.audio.output import Track
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
 from stub_models import DROPOUT_P, MASK_WIDTH, SIZE_PX, mc_dropout_graph, reference_samples
 
-import numpy as np
 from emomusic_edge.errors import ModelError
 from emomusic_edge.runtime.engine import OrtEngine
 
@@ -41,7 +41,9 @@ def test_it_tells_what_it_truly_runs_on(engine: OrtEngine) -> None:
 
 
 def test_a_provider_that_this_build_lacks_is_passed_over() -> None:
-    engine = OrtEngine(mc_dropout_graph().SerializeToString(), name="stub", providers=["NoSuch", "CPUExecutionProvider"])
+    engine = OrtEngine(
+        mc_dropout_graph().SerializeToString(), name="stub", providers=["NoSuch", "CPUExecutionProvider"]
+    )
     assert engine.provider == "CPUExecutionProvider"
 
 

@@ -30,6 +30,7 @@ from emomusic_edge.deam_index.index_file import read_index
 from emomusic_edge.errors import ModelError, SourceError
 from emomusic_edge.manifest import read_bundle
 from emomusic_edge.paths import DataLayout, packaged_bundle
+from emomusic_edge.runtime.audio.player import MusicPlayer
 from emomusic_edge.runtime.camera import source_from
 from emomusic_edge.runtime.capture import FastFrames
 from emomusic_edge.runtime.engine import OrtEngine
@@ -38,9 +39,8 @@ from emomusic_edge.runtime.faces.primary import PrimaryFace
 from emomusic_edge.runtime.fusion import FusionRule
 from emomusic_edge.runtime.loop import Loop, Parts
 from emomusic_edge.runtime.matcher import Matcher
-from emomusic_edge.runtime.player import MusicPlayer
+from emomusic_edge.runtime.mqtt.publisher import NullPublisher
 from emomusic_edge.runtime.predictors import AffectPredictor
-from emomusic_edge.runtime.publisher import NullPublisher
 from emomusic_edge.runtime.stabilizer import Stabilizer, StabilizerRule
 from emomusic_edge.runtime.targets import CALM_GOAL, Targets
 from emomusic_edge.runtime.timing import FrameTime

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_index import sample_index
 from sklearn.neighbors import KDTree
@@ -420,6 +420,7 @@ steps = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(libraries, steps, st.sampled_from([0.0, 0.125, 0.5]), st.integers(0, 6), st.integers(1, 30))
 def test_it_chooses_as_the_plain_rule_does(
     tmp_path_factory: pytest.TempPathFactory,
@@ -447,6 +448,7 @@ def test_it_chooses_as_the_plain_rule_does(
             assert evening.deck.segment.start_s == expected[1]
 
 
+@settings(deadline=None)
 @given(libraries, steps, st.integers(0, 6))
 def test_its_promises_hold_whatever_happens(
     tmp_path_factory: pytest.TempPathFactory,

@@ -18,7 +18,7 @@ from conftest import Material
 
 from emomusic_edge.deam_index.index_file import read_index
 from emomusic_edge.paths import DataLayout
-from emomusic_edge.runtime.messages import StateMessage
+from emomusic_edge.runtime.mqtt.messages import StateMessage
 from emomusic_edge.runtime.record import Record, read_record
 
 WOMAN = "WolfgangLanger_Pexels.mp4"

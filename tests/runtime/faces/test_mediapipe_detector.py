@@ -33,9 +33,9 @@ PICTURES = (
 CLIPS = ("WolfgangLanger_Pexels.mp4", "single_face.mp4", "face_noface.mov", "noface_face.mov", "no_face.mp4")
 # A whole second apart at most, and no multiple of the clips' key frame distance.
 EVERY = 7
-PYTHON = os.environ.get("EMOMUSIC_MEDIAPIPE_PYTHON", "")
+PYTHON = os.environ.get("MEDIAPIPE_PYTHON", "")
 
-peer = pytest.mark.skipif(not PYTHON, reason="EMOMUSIC_MEDIAPIPE_PYTHON names no Python that has mediapipe 0.10.18")
+peer = pytest.mark.skipif(not PYTHON, reason="MEDIAPIPE_PYTHON names no Python that has mediapipe 0.10.18")
 
 
 def test_without_mediapipe_the_error_says_how_to_mend_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,8 @@ from fake_mixer import FakeMixer
 from numpy.typing import NDArray
 
 from emomusic_edge.errors import AudioError
-from emomusic_edge.runtime.audio_output import AudioOutput
-from emomusic_edge.runtime.mixer import HEADROOM, SAMPLE_RATE_HZ, PygameMixer, shape_in_place
+from emomusic_edge.runtime.audio.mixer import HEADROOM, SAMPLE_RATE_HZ, PygameMixer, shape_in_place
+from emomusic_edge.runtime.audio.output import AudioOutput
 
 WINDOW = SAMPLE_RATE_HZ // 50
 FORMATS = {"wav": "WAV", "flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}
@@ -285,7 +285,7 @@ def test_the_start_second_is_honoured_in_every_format(songs: dict[str, Path], tm
     script = f"""
 import time
 from pathlib import Path
-from emomusic_edge.runtime.mixer import PygameMixer
+from emomusic_edge.runtime.audio.mixer import PygameMixer
 output = PygameMixer()
 for path in {[str(path) for path in songs.values()]}:
     output.open()
@@ -313,7 +313,7 @@ def test_pause_and_volume_move_without_a_click(tmp_path: Path) -> None:
     script = f"""
 import time
 from pathlib import Path
-from emomusic_edge.runtime.mixer import PygameMixer
+from emomusic_edge.runtime.audio.mixer import PygameMixer
 output = PygameMixer()
 output.open()
 output.crossfade(output.load(Path({str(song)!r})), start_s=0.0, end_s=6.0, fade_s=0.2, gain_db=0.0)
@@ -350,7 +350,7 @@ def test_loss_of_the_device_is_seen(tmp_path: Path) -> None:
     """SDL goes on as if nothing were when its device is gone; here the pipe that its disk driver writes to breaks."""
     script = f"""
 import os, threading, time
-from emomusic_edge.runtime.mixer import PygameMixer
+from emomusic_edge.runtime.audio.mixer import PygameMixer
 os.mkfifo({str(tmp_path / "pipe")!r})
 broken = threading.Event()
 def listen():
@@ -377,7 +377,7 @@ output.close()
 def test_a_device_that_stalls_is_seen(tmp_path: Path) -> None:
     script = f"""
 import os, time
-from emomusic_edge.runtime.mixer import PygameMixer
+from emomusic_edge.runtime.audio.mixer import PygameMixer
 os.mkfifo({str(tmp_path / "pipe")!r})
 reader = os.open({str(tmp_path / "pipe")!r}, os.O_RDONLY | os.O_NONBLOCK)
 output = PygameMixer()
@@ -397,7 +397,7 @@ output.close()
 def test_sdl_leaves_sigterm_alone() -> None:
     script = """
 import os, signal, time
-from emomusic_edge.runtime.mixer import PygameMixer
+from emomusic_edge.runtime.audio.mixer import PygameMixer
 PygameMixer().open()
 os.kill(os.getpid(), signal.SIGTERM)
 time.sleep(5)
@@ -409,7 +409,7 @@ time.sleep(5)
 def test_a_missing_sound_card_leaves_stderr_alone(tmp_path: Path) -> None:
     (tmp_path / "asound.conf").touch()
     script = """
-from emomusic_edge.runtime.mixer import PygameMixer
+from emomusic_edge.runtime.audio.mixer import PygameMixer
 from emomusic_edge.errors import AudioError
 for _ in range(2):
     try:
@@ -425,8 +425,8 @@ for _ in range(2):
 def test_pygame_is_not_loaded_before_a_device_is_asked_for() -> None:
     script = """
 import sys
-import emomusic_edge.runtime.mixer, emomusic_edge.runtime.player
-emomusic_edge.runtime.mixer.PygameMixer()
+import emomusic_edge.runtime.audio.mixer, emomusic_edge.runtime.audio.player
+emomusic_edge.runtime.audio.mixer.PygameMixer()
 assert not any(name.split(".")[0] == "pygame" for name in sys.modules)
 """
     done = run(script)

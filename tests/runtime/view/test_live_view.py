@@ -23,9 +23,9 @@ from emomusic_edge.contracts import (
     StateSnapshot,
     ValenceArousal,
 )
-from emomusic_edge.runtime.affect_plane import affect_plane, axis_bar
-from emomusic_edge.runtime.live_panel import Surroundings, as_felt, plain_line, render
-from emomusic_edge.runtime.live_view import LiveView
+from emomusic_edge.runtime.view.affect_plane import affect_plane, axis_bar
+from emomusic_edge.runtime.view.live_panel import Surroundings, as_felt, plain_line, render
+from emomusic_edge.runtime.view.live_view import LiveView
 
 NO_SPREAD = ValenceArousal(0.0, 0.0)
 

@@ -16,8 +16,8 @@ from test_mixer import WINDOW, levels, recording, sine, strength, write
 
 from emomusic_edge.contracts import PlaybackStatus, Player, Segment
 from emomusic_edge.errors import AudioError
-from emomusic_edge.runtime.mixer import HEADROOM, SAMPLE_RATE_HZ, PygameMixer
-from emomusic_edge.runtime.player import MusicPlayer
+from emomusic_edge.runtime.audio.mixer import HEADROOM, SAMPLE_RATE_HZ, PygameMixer
+from emomusic_edge.runtime.audio.player import MusicPlayer
 
 LENGTH_S = 45.0
 
@@ -408,8 +408,8 @@ def test_a_crossfade_is_heard_whole(tmp_path: Path) -> None:
 import time
 from pathlib import Path
 from emomusic_edge.contracts import Segment
-from emomusic_edge.runtime.mixer import PygameMixer
-from emomusic_edge.runtime.player import MusicPlayer
+from emomusic_edge.runtime.audio.mixer import PygameMixer
+from emomusic_edge.runtime.audio.player import MusicPlayer
 player = MusicPlayer(PygameMixer(), crossfade_s=2.0)
 player.start()
 for path in ({str(low)!r}, {str(high)!r}):

@@ -24,7 +24,7 @@ from emomusic_edge.contracts import (
     StateSnapshot,
     ValenceArousal,
 )
-from emomusic_edge.runtime.messages import (
+from emomusic_edge.runtime.mqtt.messages import (
     TOPICS,
     HealthMessage,
     MusicMessage,

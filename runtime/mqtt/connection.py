@@ -21,7 +21,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from emomusic_edge.errors import BrokerError
 
-from .broker_settings import BrokerSettings
+from .broker import BrokerSettings
 from .commands import MAX_PAYLOAD_BYTES
 from .messages import AVAILABILITY, COMMAND, OFFLINE, ONLINE, TopicRule
 

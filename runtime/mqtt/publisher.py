@@ -11,9 +11,9 @@ from datetime import datetime, timezone
 
 from emomusic_edge.contracts import Command, StateSnapshot
 
-from .broker_connection import BrokerConnection
-from .broker_settings import BrokerSettings
+from .broker import BrokerSettings
 from .commands import CommandError, parse_command
+from .connection import BrokerConnection
 from .messages import (
     HEALTH,
     MUSIC,

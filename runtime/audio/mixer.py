@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from emomusic_edge.errors import AudioError
 
-from .audio_output import Track
-from .audio_system import SdlDevice, quiet_alsa
+from .output import Track
+from .system import SdlDevice, quiet_alsa
 
 if TYPE_CHECKING:
     from types import ModuleType

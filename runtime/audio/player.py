@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from emomusic_edge.contracts import PlaybackStatus, Segment
 from emomusic_edge.errors import AudioError
 
-from .audio_output import AudioOutput
+from .output import AudioOutput
 from .song_clock import SongClock
 
 CROSSFADE_S = 2.0

@@ -20,7 +20,7 @@ from emomusic_edge.contracts import (
     Skip,
     ValenceArousal,
 )
-from emomusic_edge.runtime.commands import COMMANDS, MAX_PAYLOAD_BYTES, CommandError, parse_command
+from emomusic_edge.runtime.mqtt.commands import COMMANDS, MAX_PAYLOAD_BYTES, CommandError, parse_command
 
 VALID: list[tuple[str, bytes, Command]] = [
     ("skip", b"", Skip()),

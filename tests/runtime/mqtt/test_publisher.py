@@ -31,10 +31,10 @@ from emomusic_edge.contracts import (
     ValenceArousal,
 )
 from emomusic_edge.errors import BrokerError
-from emomusic_edge.runtime.broker_settings import BrokerSettings
-from emomusic_edge.runtime.commands import MAX_PAYLOAD_BYTES
-from emomusic_edge.runtime.messages import HealthMessage, MusicMessage, ResultMessage, StateMessage
-from emomusic_edge.runtime.publisher import MAX_WAITING_COMMANDS, MqttPublisher, NullPublisher
+from emomusic_edge.runtime.mqtt.broker import BrokerSettings
+from emomusic_edge.runtime.mqtt.commands import MAX_PAYLOAD_BYTES
+from emomusic_edge.runtime.mqtt.messages import HealthMessage, MusicMessage, ResultMessage, StateMessage
+from emomusic_edge.runtime.mqtt.publisher import MAX_WAITING_COMMANDS, MqttPublisher, NullPublisher
 
 pytestmark = pytest.mark.broker
 
@@ -223,8 +223,8 @@ def test_a_snapshot_that_breaks_the_schema_is_not_told_and_stops_nothing(broker:
 
 CLIENT = """
 import sys, time
-from emomusic_edge.runtime.broker_settings import BrokerSettings
-from emomusic_edge.runtime.publisher import MqttPublisher
+from emomusic_edge.runtime.mqtt.broker import BrokerSettings
+from emomusic_edge.runtime.mqtt.publisher import MqttPublisher
 publisher = MqttPublisher(BrokerSettings(port=int(sys.argv[1]), node="kitchen"))
 publisher.start()
 while True:

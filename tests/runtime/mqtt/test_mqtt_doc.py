@@ -13,10 +13,17 @@ from broker import Broker, Listener, program, wait_until
 from emomusic_edge.affect import MOOD_LABELS
 from emomusic_edge.config.mqtt import MqttSettings
 from emomusic_edge.contracts import Mode
-from emomusic_edge.runtime.broker_settings import BrokerSettings
-from emomusic_edge.runtime.commands import COMMANDS, MAX_PAYLOAD_BYTES
-from emomusic_edge.runtime.messages import TOPICS, HealthMessage, Message, MusicMessage, ResultMessage, StateMessage
-from emomusic_edge.runtime.publisher import MAX_WAITING_COMMANDS, MqttPublisher
+from emomusic_edge.runtime.mqtt.broker import BrokerSettings
+from emomusic_edge.runtime.mqtt.commands import COMMANDS, MAX_PAYLOAD_BYTES
+from emomusic_edge.runtime.mqtt.messages import (
+    TOPICS,
+    HealthMessage,
+    Message,
+    MusicMessage,
+    ResultMessage,
+    StateMessage,
+)
+from emomusic_edge.runtime.mqtt.publisher import MAX_WAITING_COMMANDS, MqttPublisher
 
 MODELS: dict[str, type[Message]] = {
     "state": StateMessage,

@@ -1,0 +1,1 @@
+"""Sound: the player, and the seam to the device that it plays on."""

@@ -18,7 +18,7 @@ from emomusic_edge.contracts import AffectModel, FaceDetector, Player, Publisher
 from emomusic_edge.deam_index.alignment import Alignment, AlignmentMethod
 from emomusic_edge.deam_index.index_file import read_index
 from emomusic_edge.deam_index.music_index import MusicIndex
-from emomusic_edge.errors import ConfigError, ModelError, SourceError
+from emomusic_edge.errors import ConfigError, IndexFileError, ModelError, SourceError
 from emomusic_edge.manifest import MANIFEST_NAME, Manifest, read_bundle
 from emomusic_edge.paths import DataLayout, packaged_bundle, packaged_deam_index
 
@@ -268,7 +268,10 @@ def _index_path(settings: Settings) -> Path:
 
 
 def _index(settings: Settings) -> MusicIndex:
-    return read_index(_index_path(settings))
+    path = _index_path(settings)
+    if settings.music.index == "starter" and not path.exists():
+        raise IndexFileError(f"The starter music is not here: {path} is missing.", mend=MAKE_MUSIC)
+    return read_index(path)
 
 
 def _audio_dir(settings: Settings) -> Path:

@@ -252,11 +252,12 @@ class Loop:
             self._audio_reason = reason
             _log.warning("%s", reason)
         target = parts.targets.target(stable, song_over=playback.ended or skip)
+        chosen = parts.matcher.choose(target, now_s, playback, skip=skip and parts.targets.mode is not Mode.OFF)
         if parts.targets.mode is Mode.OFF:
             self._chosen = None
             if playback.segment is not None:
                 parts.player.stop(now_s)
-        elif chosen := parts.matcher.choose(target, now_s, playback, skip=skip):
+        elif chosen is not None:
             self._chosen = chosen
             if target is not None:
                 parts.targets.song_started(target)

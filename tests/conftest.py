@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from emomusic_edge.fetch import PACKAGES, fetch
 from emomusic_edge.paths import DataLayout, default_cache_dir
+
+# How long an example takes says nothing of whether it is right, and these machines are busy.
+settings.register_profile("no wall time", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no wall time")
 
 REPO = Path(__file__).resolve().parent.parent
 

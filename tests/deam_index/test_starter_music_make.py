@@ -19,7 +19,7 @@ from emomusic_edge.affect import DEAM
 from emomusic_edge.deam_index.index_file import MusicIndex, read_index
 from emomusic_edge.deam_index.starter_music import audio_file, make, rendering
 from emomusic_edge.deam_index.starter_music.cues import MODES_FROM_HAPPIEST, mode
-from emomusic_edge.deam_index.starter_music.make import INDEX_FILE_NAME, ensure_starter_music, is_whole
+from emomusic_edge.deam_index.starter_music.make import STARTER_INDEX_NAME, ensure_starter_music, is_whole
 from emomusic_edge.deam_index.starter_music.plan import PIECE_S, PIECES, Piece
 from emomusic_edge.errors import AudioError, MissingExtraError
 
@@ -43,7 +43,7 @@ def folder(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="module")
 def index(folder: Path) -> MusicIndex:
-    return read_index(folder / INDEX_FILE_NAME)
+    return read_index(folder / STARTER_INDEX_NAME)
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +52,14 @@ def decoded(folder: Path) -> list[tuple[Piece, np.ndarray, int]]:
 
 
 def test_the_folder_holds_the_pieces_the_index_and_nothing_else(folder: Path) -> None:
-    assert {path.name for path in folder.iterdir()} == {p.file_name for p in PIECES} | {INDEX_FILE_NAME}
+    assert {path.name for path in folder.iterdir()} == {p.file_name for p in PIECES} | {STARTER_INDEX_NAME}
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
 def test_a_second_call_makes_nothing(folder: Path) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     told: list[int] = []
-    assert ensure_starter_music(folder, lambda done, total: told.append(done)) == folder / INDEX_FILE_NAME
+    assert ensure_starter_music(folder, lambda done, total: told.append(done)) == folder / STARTER_INDEX_NAME
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
     assert told == []
 
@@ -159,7 +159,7 @@ def test_an_altered_missing_or_outdated_file_is_noticed(
     with monkeypatch.context() as patch:
         patch.setattr(make, "STARTER_VERSION", make.STARTER_VERSION + 1)
         assert not is_whole(target)
-    (target / INDEX_FILE_NAME).write_bytes(b"no index")
+    (target / STARTER_INDEX_NAME).write_bytes(b"no index")
     assert not is_whole(target)
 
 
@@ -169,10 +169,10 @@ def test_a_folder_that_is_not_whole_is_made_anew(tmp_path: Path, monkeypatch: py
     target.mkdir()
     (target / "stale.ogg").write_bytes(b"old")
     told: list[tuple[int, int]] = []
-    assert ensure_starter_music(target, lambda done, total: told.append((done, total))) == target / INDEX_FILE_NAME
+    assert ensure_starter_music(target, lambda done, total: told.append((done, total))) == target / STARTER_INDEX_NAME
     assert told == [(0, 1), (1, 1)]
     assert is_whole(target)
-    assert {path.name for path in target.iterdir()} == {PIECES[0].file_name, INDEX_FILE_NAME}
+    assert {path.name for path in target.iterdir()} == {PIECES[0].file_name, STARTER_INDEX_NAME}
 
 
 def test_a_failure_half_way_leaves_the_old_folder_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -311,6 +311,13 @@ def test_music_that_was_stopped_starts_at_once(evening: Evening) -> None:
     assert evening.step(1, (0.0, 0.0)) == "s1"
 
 
+def test_music_that_was_stopped_while_it_loaded_starts_at_once(evening: Evening) -> None:
+    target = ValenceArousal(0.0, 0.0)
+    assert evening.matcher.choose(target, 0.0, SILENCE) is not None
+    assert evening.matcher.choose(None, 0.1, SILENCE) is None
+    assert evening.matcher.choose(target, 0.2, SILENCE) is not None
+
+
 def test_time_in_pause_is_no_dwell_and_nothing_is_chosen_in_it_but_by_skip(evening: Evening) -> None:
     assert evening.step(0, (0.0, 0.0)) == "s0"
     assert evening.step(10, (0.9, 0.0)) is None

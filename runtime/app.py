@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -17,10 +16,8 @@ from emomusic_edge.config import Settings, read_password
 from emomusic_edge.contracts import AffectModel, FaceDetector, Player, Publisher, ValenceArousal
 from emomusic_edge.deam_index.alignment import Alignment, AlignmentMethod
 from emomusic_edge.deam_index.index_file import read_index
-from emomusic_edge.deam_index.music_index import MusicIndex
-from emomusic_edge.errors import ConfigError, IndexFileError, ModelError, SourceError
-from emomusic_edge.manifest import MANIFEST_NAME, Manifest, read_bundle
-from emomusic_edge.paths import DataLayout, packaged_bundle, packaged_deam_index
+from emomusic_edge.errors import ConfigError, ModelError, SourceError
+from emomusic_edge.manifest import Manifest, read_bundle
 
 from .audio.player import MusicPlayer
 from .camera import source_from
@@ -31,6 +28,7 @@ from .faces.confirm import ConfirmedFaces
 from .faces.mediapipe_detector import MediaPipeDetector
 from .faces.primary import PrimaryFace
 from .fusion import FusionRule
+from .locate import MAKE_STARTERS, audio_folder, find_bundle, index_file
 from .loop import Loop, Observer, Parts
 from .matcher import Matcher
 from .mqtt.broker import BrokerSettings
@@ -40,9 +38,6 @@ from .stabilizer import Stabilizer, StabilizerRule
 from .summary import RunSummary
 from .targets import Targets
 from .timing import FrameTime, RealTime
-
-MAKE_STARTERS = "emomusic-edge export starter"
-MAKE_MUSIC = "emomusic-edge index starter-music"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +95,7 @@ class App:
         self.broke_off: SourceError | None = None
         self.source_name, self._feed = _feed(settings, plan)
         self.models = _models(settings)
-        index = _index(settings)
+        index = read_index(index_file(settings))
         self._stack = contextlib.ExitStack()
         self._summary = RunSummary()
         self._timebase = FrameTime() if plan.fast else RealTime()
@@ -138,7 +133,7 @@ class App:
             ),
             matcher=Matcher(
                 index,
-                _audio_dir(settings),
+                audio_folder(settings),
                 dwell_s=settings.music.dwell_s,
                 recent=settings.music.recent_songs,
                 margin=settings.music.switch_margin,
@@ -210,25 +205,6 @@ def _feed(settings: Settings, plan: RunPlan) -> tuple[str, FrameFeed]:
     return source.name, FastFrames(source, settings.loop.frames_per_second)
 
 
-def find_bundle(name_or_path: str, settings: Settings) -> Path:
-    """The folder of a bundle: a path, a name in the data folder, or one that ships with the package.
-
-    Raises:
-        ModelError: there is none.
-    """
-    if "/" in name_or_path:
-        return Path(name_or_path).expanduser()
-    places = (DataLayout(settings.paths.data_dir).bundle(name_or_path), packaged_bundle(name_or_path))
-    for place in places:
-        if (place / MANIFEST_NAME).is_file():
-            return place
-    made = name_or_path.endswith("-starter") or name_or_path.startswith("blazeface-")
-    raise ModelError(
-        f"Model bundle {name_or_path} is neither in {places[0].parent} nor in the package.",
-        mend=MAKE_STARTERS if made else "Name a bundle's folder, or one of those in that folder.",
-    )
-
-
 def _engine(name_or_path: str, settings: Settings) -> tuple[OrtEngine, Manifest]:
     manifest, model = read_bundle(find_bundle(name_or_path, settings), mend=MAKE_STARTERS)
     return OrtEngine(model, name=manifest.name, threads=settings.models.threads), manifest
@@ -258,24 +234,6 @@ def _models(settings: Settings) -> Models:
     detector = ConfirmedFaces(detector, start_score=settings.faces.start_score)
     providers = {"detector": runs_on, "face": face.provider, "scene": scene.provider}
     return Models(detector, face, face_manifest, scene, scene_manifest, providers)
-
-
-def _index_path(settings: Settings) -> Path:
-    name = settings.music.index
-    if name == "starter":
-        return DataLayout(settings.paths.data_dir).starter_index
-    return packaged_deam_index() if name == "deam" else Path(name).expanduser()
-
-
-def _index(settings: Settings) -> MusicIndex:
-    path = _index_path(settings)
-    if settings.music.index == "starter" and not path.exists():
-        raise IndexFileError(f"The starter music is not here: {path} is missing.", mend=MAKE_MUSIC)
-    return read_index(path)
-
-
-def _audio_dir(settings: Settings) -> Path:
-    return settings.music.audio_dir or _index_path(settings).parent
 
 
 def _player(settings: Settings, *, muted: bool) -> Player:

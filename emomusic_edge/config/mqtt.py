@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from emomusic_edge.config.fields import About, FilePath, Section, Text
 from emomusic_edge.errors import BrokerError
+from emomusic_edge.loopback import is_loopback
 
 MQTT_PORT = 1883
 MQTT_TLS_PORT = 8883
@@ -91,12 +91,7 @@ class MqttSettings(Section):
     @property
     def local(self) -> bool:
         """Whether what is sent stays on this machine: a unix socket or a loopback address."""
-        if self.unix_socket is not None or self.host.lower() == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return self.unix_socket is not None or is_loopback(self.host)
 
     @property
     def encrypted(self) -> bool:

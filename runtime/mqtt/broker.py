@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from emomusic_edge.errors import BrokerError
+from emomusic_edge.loopback import is_loopback
 
 _NODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -76,12 +76,7 @@ class BrokerSettings:
     @property
     def stays_here(self) -> bool:
         """Whether the way to the broker stays within this machine."""
-        if self.unix_socket is not None or self.host.lower() == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return self.unix_socket is not None or is_loopback(self.host)
 
     @property
     def where(self) -> str:

@@ -1,0 +1,54 @@
+"""Where the files are that the settings name: bundles, the music index, its audio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from emomusic_edge.config import Settings
+from emomusic_edge.errors import IndexFileError, ModelError
+from emomusic_edge.manifest import MANIFEST_NAME
+from emomusic_edge.paths import DataLayout, packaged_bundle, packaged_deam_index
+
+MAKE_STARTERS = "emomusic-edge export starter"
+MAKE_MUSIC = "emomusic-edge index starter-music"
+
+
+def find_bundle(name_or_path: str, settings: Settings) -> Path:
+    """The folder of a bundle: a path, a name in the data folder, or one that ships with the package.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if "/" in name_or_path:
+        return Path(name_or_path).expanduser()
+    places = (DataLayout(settings.paths.data_dir).bundle(name_or_path), packaged_bundle(name_or_path))
+    for place in places:
+        if (place / MANIFEST_NAME).is_file():
+            return place
+    made = name_or_path.endswith("-starter") or name_or_path.startswith("blazeface-")
+    raise ModelError(
+        f"Model bundle {name_or_path} is neither in {places[0].parent} nor in the package.",
+        mend=MAKE_STARTERS if made else "Name a bundle's folder, or one of those in that folder.",
+    )
+
+
+def index_file(settings: Settings) -> Path:
+    """The music index: `starter`, `deam`, or a path.
+
+    Raises:
+        IndexFileError: the starter music was not made yet.
+    """
+    name = settings.music.index
+    if name == "deam":
+        return packaged_deam_index()
+    if name != "starter":
+        return Path(name).expanduser()
+    path = DataLayout(settings.paths.data_dir).starter_index
+    if not path.exists():
+        raise IndexFileError(f"The starter music is not here: {path} is missing.", mend=MAKE_MUSIC)
+    return path
+
+
+def audio_folder(settings: Settings) -> Path:
+    """The folder that the index's file names are relative to: as set, else where the index lies."""
+    return settings.music.audio_dir or index_file(settings).parent

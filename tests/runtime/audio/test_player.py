@@ -12,7 +12,7 @@ import pytest
 from fake_mixer import FakeMixer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_mixer import WINDOW, levels, recording, sine, strength, write
+from sounds import WINDOW, levels, recording, sine, strength, write
 
 from emomusic_edge.contracts import PlaybackStatus, Player, Segment
 from emomusic_edge.errors import AudioError

@@ -6,20 +6,17 @@ import json
 import math
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from sample_snapshot import SNAPSHOT, SONG
 
 from emomusic_edge.affect import FINDINGEMO, mood_label
 from emomusic_edge.contracts import (
-    FaceBox,
-    FusedAffect,
     Mode,
     PlaybackStatus,
-    Segment,
     StableAffect,
     StateSnapshot,
     ValenceArousal,
@@ -35,27 +32,6 @@ from emomusic_edge.runtime.mqtt.messages import (
 )
 
 AT = datetime(2026, 11, 22, 23, 5, 7, 120_000, tzinfo=timezone.utc)
-SONG = Segment("starter-07", 0.0, 15.0, 0.31, -0.22, Path("starter-07.ogg"), 45.0, title="Evening window")
-SNAPSHOT = StateSnapshot(
-    seq=3,
-    t_s=1.5,
-    mode=Mode.MIRROR,
-    face=FaceBox(10, 20, 80, 80, 0.934),
-    face_count=2,
-    fused=FusedAffect(
-        ValenceArousal(1.3, 2.2),
-        ValenceArousal(0.09, 0.16),
-        {"scene": ValenceArousal(0.2, 0.2), "face": ValenceArousal(0.8, 0.8)},
-    ),
-    stable=StableAffect(ValenceArousal(1.5, 3.0), ValenceArousal(0.09, 0.16), (False, True), 0.4),
-    mood="pleasure",
-    target=ValenceArousal(0.25, 0.14),
-    chosen=SONG,
-    playback=PlaybackStatus(segment=SONG, position_s=12.345, volume=0.6),
-    frames_per_second=9.96,
-    latency_ms=41.23,
-)
-
 finite = st.floats(allow_nan=False, allow_infinity=False)
 durations = st.floats(min_value=0, max_value=1e9)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from broker import Broker, Listener, free_port, program, wait_until
-from test_messages import SNAPSHOT
+from sample_snapshot import SNAPSHOT
 
 from emomusic_edge.contracts import (
     Mode,

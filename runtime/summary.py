@@ -239,6 +239,8 @@ def _lines(told: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     if told["muted"]:
         yield "muted", printable(told["muted_reason"]) or "as asked"
     for trouble in told["reasons"]:
+        if told["muted"] and trouble["reason"] == told["muted_reason"]:
+            continue
         yield trouble["part"], f"{printable(trouble['reason'])} (from {trouble['first_s']:.1f} s)"
     if told["providers"]:
         yield "models on", ", ".join(f"{model}: {provider}" for model, provider in told["providers"].items())

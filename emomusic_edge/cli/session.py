@@ -121,5 +121,7 @@ def _stop_on_signals() -> Iterator[threading.Event]:
 
 
 def _log_to(console: Console, level: str) -> None:
+    # The live view tells what is wrong for as long as it is; a log beside it would say it twice.
+    shown = "error" if console.is_terminal and level in ("info", "warning") else level
     handler = RichHandler(console=console, show_path=False, rich_tracebacks=False, markup=False)
-    logging.basicConfig(level=level.upper(), format="%(message)s", handlers=[handler], force=True)
+    logging.basicConfig(level=shown.upper(), format="%(message)s", handlers=[handler], force=True)

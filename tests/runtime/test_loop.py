@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from emomusic_edge.contracts import (
 from emomusic_edge.deam_index.alignment import Alignment
 from emomusic_edge.deam_index.index_file import read_index
 from emomusic_edge.errors import ModelError, SourceError
-from emomusic_edge.manifest import read_bundle
+from emomusic_edge.manifest import Manifest, read_bundle
 from emomusic_edge.paths import DataLayout, packaged_bundle
 from emomusic_edge.runtime.audio.player import MusicPlayer
 from emomusic_edge.runtime.camera import source_from
@@ -94,7 +95,7 @@ class Run:
     def __init__(
         self, layout: DataLayout, clip: Path, script: dict[int, Sequence[Command]] | None = None, dwell_s: float = 6.0
     ) -> None:
-        def engine(folder: Path) -> tuple[OrtEngine, object]:
+        def engine(folder: Path) -> tuple[OrtEngine, Manifest]:
             manifest, model = read_bundle(folder)
             return OrtEngine(model, name=manifest.name), manifest
 
@@ -111,11 +112,11 @@ class Run:
         self.parts = Parts(
             feed=self.feed,
             timebase=self.timebase,
-            detector=BlazeFace(detector, detector_manifest),  # type: ignore[arg-type]
+            detector=BlazeFace(detector, detector_manifest),
             primary=PrimaryFace(),
-            face_model=AffectPredictor(face, face_manifest),  # type: ignore[arg-type]
-            face_margin=0.05,
-            scene_model=AffectPredictor(scene, scene_manifest),  # type: ignore[arg-type]
+            face_model=AffectPredictor(face, face_manifest),
+            face_margin=face_manifest.image.face_margin,
+            scene_model=AffectPredictor(scene, scene_manifest),
             fusion=FusionRule(),
             stabilizer=Stabilizer(StabilizerRule()),
             targets=self.targets,
@@ -256,8 +257,8 @@ class Failing:
 
 def test_a_model_that_fails_is_told_and_the_rest_goes_on(starter_layout: DataLayout, clip: Path) -> None:
     run = Run(starter_layout, clip)
-    failing = Failing(run.parts.face_model, range(5, 15))  # type: ignore[arg-type]
-    object.__setattr__(run.parts, "face_model", failing)
+    failing = Failing(run.parts.face_model, range(5, 15))
+    run.parts = replace(run.parts, face_model=failing)
     told = run.go(max_frames=20)
     assert "nan" in told[10].reasons["models"]
     assert {e.source for e in told[10].estimates} == {"scene"}
@@ -281,7 +282,7 @@ def test_a_song_that_does_not_decode_is_told_and_another_plays(starter_layout: D
             return [(playing.song_id, f"{playing.path.name} does not decode")]
 
     run = Run(starter_layout, clip, dwell_s=60)
-    object.__setattr__(run.parts, "player", Undecodable(None))
+    run.parts = replace(run.parts, player=Undecodable(None))
     told = run.go(max_frames=20)
     first, second = songs(told)
     assert first != second
@@ -300,7 +301,7 @@ def test_a_stop_ends_the_run(starter_layout: DataLayout, clip: Path) -> None:
     run = Run(starter_layout, clip)
     stop = threading.Event()
     run.feed.start()
-    object.__setattr__(run.parts, "observers", (run.snapshots.append, lambda s: stop.set() if s.seq > 20 else None))
+    run.parts = replace(run.parts, observers=(run.snapshots.append, lambda s: stop.set() if s.seq > 20 else None))
     Loop(run.parts, frames_per_second=10.0).run(stop)
     assert 1 <= len(run.snapshots) < 20
 

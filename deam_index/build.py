@@ -20,6 +20,12 @@ CITATION = (
 )
 LICENCE_NOTE = "DEAM is reported to be CC BY-NC; window means only, neither its annotations nor its audio"
 
+# Of DEAM's own annotation files: other ratings in the same layout must not go under its name.
+DEAM_SHA256 = {
+    "arousal.csv": "5193982e625a23d975a18a11f516ea6b9658253d9689dfe4b7d50abc77244031",
+    "valence.csv": "2bd84763e116b920376521374592ebc39eb2152e5138095b3dae751beb5f5b9e",
+}
+
 # One at every per cent; FindingEmo's seven ratings, which are looked up in them, are far coarser.
 QUANTILES = 101
 
@@ -63,14 +69,15 @@ def build_index(annotations: AnnotationSet, *, sound_end_s: Mapping[int, float] 
     reference = reference[~np.isnan(reference[:, 0])]
     mean = reference.mean(axis=0).round(_DECIMALS)
     sd = reference.std(axis=0).round(_DECIMALS)
+    is_deam = annotations.sha256 == DEAM_SHA256
     return MusicIndex(
-        name="deam",
+        name="deam" if is_deam else "ratings",
         points=np.concatenate(points).astype(np.float32),
         start_s=np.concatenate(start_s).astype(np.float32),
         end_s=np.concatenate(end_s).astype(np.float32),
         song=np.concatenate(song).astype(np.int32),
         song_ids=tuple(songs),
-        titles=tuple(f"DEAM {song_id}" for song_id in songs),
+        titles=tuple(f"{'DEAM' if is_deam else 'Song'} {song_id}" for song_id in songs),
         files=tuple(audio_name(song_id) for song_id in songs),
         song_end_s=np.array(song_end_s, np.float32),
         reference_mean=ValenceArousal(float(mean[0]), float(mean[1])),
@@ -79,8 +86,7 @@ def build_index(annotations: AnnotationSet, *, sound_end_s: Mapping[int, float] 
         provenance={
             "made_by": "emomusic-edge index build",
             "windows": f"{WINDOW_S:g} s, {OVERLAP:.0%} overlap, mean over the annotated instants",
-            "citation": CITATION,
-            "licence": LICENCE_NOTE,
+            **({"citation": CITATION, "licence": LICENCE_NOTE} if is_deam else {}),
             "notes": "; ".join(annotations.notes),
             **{f"sha256 {name}": digest for name, digest in annotations.sha256.items()},
         },

@@ -170,6 +170,7 @@ class Loop:
             seq=self._seq,
             t_s=now_s,
             mode=self._parts.targets.mode,
+            new_frame=False,
             camera_on=self._camera_on,
             stable=stable,
             mood=mood_label(stable.mean) if stable else None,

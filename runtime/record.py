@@ -76,7 +76,6 @@ class RecordWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._start_s: float | None = None
-        self._last_seq: int | None = None
         self.reason = ""
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -92,9 +91,8 @@ class RecordWriter:
 
     def write(self, snapshot: StateSnapshot) -> None:
         """Add a row; the first one is at 0 s."""
-        if not snapshot.camera_on or snapshot.seq == self._last_seq:
+        if not snapshot.new_frame:
             return
-        self._last_seq = snapshot.seq
         if self._start_s is None:
             self._start_s = snapshot.t_s
         row = row_of(snapshot, self._start_s)

@@ -81,14 +81,13 @@ class _Range:
 
 
 class RunSummary:
-    """Adds up the snapshots of a run. A snapshot counts as a frame when its camera was on and its number is new."""
+    """Adds up the snapshots of a run. A snapshot counts as a frame when it is about a new one."""
 
     def __init__(self) -> None:
         self._frames = 0
         self._faces = 0
         self._held = 0
         self._waiting = 0
-        self._last_seq: int | None = None
         self._start_s: float | None = None
         self._valence = _Range()
         self._arousal = _Range()
@@ -108,9 +107,8 @@ class RunSummary:
         since_start_s = round(snapshot.t_s - self._start_s, 3)
         self._add_playback(snapshot, since_start_s)
         self._add_reasons(snapshot.reasons, since_start_s)
-        if not snapshot.camera_on or snapshot.seq == self._last_seq:
+        if not snapshot.new_frame:
             return
-        self._last_seq = snapshot.seq
         self._frames += 1
         self._faces += snapshot.face is not None
         if snapshot.stable is None:

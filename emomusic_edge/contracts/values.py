@@ -178,10 +178,11 @@ class StateSnapshot:
     """What is told after each step: to MQTT, the live view, the record and the summary.
 
     Attributes:
-        seq: the frame's.
-        t_s: the frame's captured_at_s.
+        seq: the frame's; that of the last one when no new frame came, -1 before the first.
+        t_s: the frame's captured_at_s, or the time now when no new frame came.
         mode: the current mode.
-        camera_on: False while paused or switched off (then there is no frame and no estimate).
+        new_frame: whether it is about a new frame; False while none comes (the camera is closed, or fails).
+        camera_on: False while paused or switched off.
         face: the primary face; None when none was found.
         face_count: how many faces were found.
         estimates: one for each model that ran.
@@ -200,6 +201,7 @@ class StateSnapshot:
     seq: int
     t_s: float
     mode: Mode
+    new_frame: bool = True
     camera_on: bool = True
     face: FaceBox | None = None
     face_count: int = 0

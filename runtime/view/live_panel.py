@@ -72,9 +72,9 @@ def render(snapshot: StateSnapshot | None, around: Surroundings | None = None) -
     return _View(snapshot, around or Surroundings())
 
 
-def plain_line(snapshot: StateSnapshot) -> str:
-    """A snapshot as one line for a log or a pipe."""
-    parts = [f"{snapshot.t_s:.1f} s", _camera_and_face(snapshot)]
+def plain_line(snapshot: StateSnapshot, start_s: float = 0.0) -> str:
+    """A snapshot as one line for a log or a pipe; its time counts from `start_s`."""
+    parts = [f"{snapshot.t_s - start_s:.1f} s", _camera_and_face(snapshot)]
     stable = snapshot.stable
     if stable is None:
         parts.append("no sure estimate yet")

@@ -48,6 +48,7 @@ class LiveView:
         self._to_felt = to_felt
         self._snapshot: StateSnapshot | None = None
         self._latencies_ms: deque[float] = deque(maxlen=_LATENCIES)
+        self._start_s: float | None = None
         self._last_line_s = -math.inf
         self._live: Live | None = None
 
@@ -75,12 +76,14 @@ class LiveView:
 
     def update(self, snapshot: StateSnapshot) -> None:
         """Show this snapshot from now on."""
-        if snapshot.camera_on and (self._snapshot is None or snapshot.seq != self._snapshot.seq):
+        if snapshot.new_frame:
             self._latencies_ms.append(snapshot.latency_ms)
         self._snapshot = snapshot
+        if self._start_s is None:
+            self._start_s = snapshot.t_s
         if self._live is None and abs(snapshot.t_s - self._last_line_s) >= _PLAIN_EVERY_S:
             self._last_line_s = snapshot.t_s
-            self._print(plain_line(snapshot))
+            self._print(plain_line(snapshot, self._start_s))
 
     def picture(self) -> RenderableType:
         """The panel as it stands now."""

@@ -146,3 +146,10 @@ def test_a_dozen_windows_by_hand(shipped: MusicIndex) -> None:
 
 def test_the_annotation_files_give_what_ships_byte_for_byte(deam_dir: Path) -> None:
     assert index_bytes(build_index(read_annotations(deam_dir))) == packaged_deam_index().read_bytes()
+
+
+def test_other_ratings_do_not_go_under_deams_name() -> None:
+    index = build_index(annotations(annotated(2, 60)))
+    assert index.name == "ratings"
+    assert not any("DEAM" in title for title in index.titles)
+    assert "citation" not in index.provenance

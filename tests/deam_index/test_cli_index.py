@@ -37,7 +37,7 @@ def test_build_then_info(deam: Path, tmp_path: Path) -> None:
     )
     assert shown.exit_code == 0
     assert "my [own].npz" in shown.output
-    for text in ("deam", "10 s", "+0.250 to +0.500", "Aljanaki", "1 of 2 songs in"):
+    for text in ("ratings", "10 s", "+0.250 to +0.500", "1 of 2 songs in"):
         assert text in shown.output
 
 

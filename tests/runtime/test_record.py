@@ -91,8 +91,8 @@ def test_a_row_is_a_frame(tmp_path: Path) -> None:
     path = tmp_path / "run.csv"
     with RecordWriter(path) as record:
         record.write(FULL)
-        record.write(replace(FULL, t_s=13.0))
-        record.write(replace(FULL, t_s=14.0, seq=FULL.seq + 1, camera_on=False))
+        record.write(replace(FULL, t_s=13.0, new_frame=False))
+        record.write(replace(FULL, t_s=14.0, new_frame=False, camera_on=False))
     assert len(read_record(path)) == 1
 
 

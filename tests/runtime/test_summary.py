@@ -64,7 +64,9 @@ def test_rates_are_of_all_frames() -> None:
 
 
 def test_a_snapshot_without_a_new_picture_is_no_frame() -> None:
-    told = finished(snapshot(seq=7), snapshot(seq=7, t_s=13.0, new_frame=False), snapshot(seq=-1, new_frame=False, camera_on=False))
+    told = finished(
+        snapshot(seq=7), snapshot(seq=7, t_s=13.0, new_frame=False), snapshot(seq=-1, new_frame=False, camera_on=False)
+    )
     assert told["frames"] == 1
 
 

@@ -27,7 +27,8 @@ test-pythons: ## the fast tests on every Python 3.10 to 3.13 that this machine h
 	    echo "== Python $$version ($$python)"; \
 	    $(MAKE) --no-print-directory VENV=.venv-$$version PYTHON=$$python test-fast || exit 1; ran="$$ran $$version"; \
 	  else echo "== Python $$version: not on this machine"; fi; \
-	done; echo "Passed on:$$ran"
+	done; \
+	if [ -z "$$ran" ]; then echo "No Python 3.10 to 3.13 was found"; exit 1; fi; echo "Passed on:$$ran"
 
 lint: $(VENV)/.installed-test ## ruff
 	$(BIN)/ruff check .
@@ -46,8 +47,7 @@ $(ORACLE)/.tried: setup.cfg Makefile
 	@if python=$$(.ci/find_python 3.11 || .ci/find_python 3.12 || .ci/find_python 3.10); then \
 	  echo "Installing MediaPipe into $(ORACLE), to hold the face detector against"; \
 	  $$python -m venv --clear $(ORACLE) && \
-	  $(ORACLE)/bin/pip install $(PIP_QUIET) numpy opencv-python-headless absl-py attrs flatbuffers matplotlib \
-	    pydantic 'protobuf>=4.25.3,<5' && \
+	  $(ORACLE)/bin/pip install $(PIP_QUIET) --editable . absl-py attrs flatbuffers matplotlib 'protobuf>=4.25.8,<5' && \
 	  $(ORACLE)/bin/pip install $(PIP_QUIET) --no-deps mediapipe==0.10.18; \
 	else mkdir -p $(ORACLE); echo "No Python 3.10 to 3.12 here: the tests against MediaPipe will be skipped"; fi
 	@touch $@

@@ -53,8 +53,13 @@ def read_verified(path: Path, sha256: str, error: type[EmomusicError], *, mend: 
     return content
 
 
-def write_atomic(path: Path, content: bytes | str) -> None:
+def write_atomic(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
     """Write a file so that the old one or the new one stands at any moment, and the new one survives power loss.
+
+    Args:
+        path: the file.
+        content: the whole of it.
+        mode: its permissions; 0o600 for what tells of a person.
 
     Raises:
         OSError: the folder cannot be written; the old file is untouched.
@@ -67,7 +72,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fchmod(file.fileno(), 0o644)
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         temporary.replace(path)
         _sync_folder(path.parent)

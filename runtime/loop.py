@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from emomusic_edge.affect import mood_label
 from emomusic_edge.contracts import (
@@ -17,21 +16,15 @@ from emomusic_edge.contracts import (
     FaceDetector,
     Frame,
     Image,
-    Mode,
     Pause,
-    PlaybackStatus,
-    Player,
     Publisher,
     Resume,
-    Segment,
     SetCamera,
     SetMode,
     SetMood,
     SetVolume,
     Skip,
-    StableAffect,
     StateSnapshot,
-    ValenceArousal,
 )
 from emomusic_edge.errors import ModelError
 from emomusic_edge.preprocess import crop_face
@@ -39,10 +32,9 @@ from emomusic_edge.preprocess import crop_face
 from .capture import FrameFeed
 from .faces.primary import PrimaryFace
 from .fusion import FusionRule, fuse
-from .matcher import Matcher
+from .music import Music, MusicState
 from .stabilizer import Stabilizer
-from .targets import Targets
-from .timing import RateMeter, StageTimes, Timebase
+from .timing import PassingReason, RateMeter, StageTimes, Timebase
 
 _log = logging.getLogger(__name__)
 
@@ -70,11 +62,9 @@ class Parts:
     scene_model: AffectModel
     fusion: FusionRule
     stabilizer: Stabilizer
-    targets: Targets
-    matcher: Matcher
-    player: Player
+    music: Music
     publisher: Publisher
-    observers: Sequence[Observer] = field(default_factory=tuple)
+    observers: Sequence[Observer] = ()
 
 
 class Loop:
@@ -91,13 +81,10 @@ class Loop:
         self._period_s = 1.0 / frames_per_second
         self._rate = RateMeter()
         self._camera_on = True
-        self._skip = False
-        self._chosen: Segment | None = None
+        self._paused = False
         self._seq = -1
         self._model_reasons: dict[str, str] = {}
-        self._audio_reason = ""
-        self._refusal = ""
-        self._refused_at_s = -math.inf
+        self._refused = PassingReason(_REFUSAL_SHOWN_S)
 
     def run(self, stop: threading.Event, *, max_frames: int | None = None) -> None:
         """Go on until the frames end, `stop` is set or `max_frames` were worked on."""
@@ -113,7 +100,9 @@ class Loop:
             if frame is None:
                 if feed.ended:
                     break
-                self.idle()
+                # A slow source is no trouble: until the feed says that it is, its last frame stands.
+                if feed.reason or not self._camera_open:
+                    self.idle()
                 continue
             # A grid, so that one late frame does not slow the rate; after a pause it starts anew.
             due_s = max(due_s, timebase.now_s() - self._period_s) + self._period_s
@@ -138,11 +127,11 @@ class Loop:
             fused = fuse(estimates, parts.fusion)
             stable = parts.stabilizer.update(fused, now_s)
         with times.stage("music"):
-            target, playback = self._play_what_fits(stable, now_s)
+            music = parts.music.step(stable, now_s)
         snapshot = StateSnapshot(
             seq=frame.seq,
             t_s=now_s,
-            mode=parts.targets.mode,
+            mode=parts.music.mode,
             camera_on=True,
             face=face,
             face_count=len(faces),
@@ -150,13 +139,13 @@ class Loop:
             fused=fused,
             stable=stable,
             mood=mood_label(stable.mean) if stable else None,
-            target=target,
-            chosen=self._chosen,
-            playback=playback,
+            target=music.target,
+            chosen=music.chosen,
+            playback=music.playback,
             frames_per_second=self._rate.tick(now_s),
             latency_ms=max(times.elapsed_ms, 1e3 * (parts.timebase.now_s() - now_s)),
             stage_ms=times.stages_ms,
-            reasons=self._reasons(playback),
+            reasons=self._reasons(music, now_s),
         )
         self._tell(snapshot)
         return snapshot
@@ -165,19 +154,19 @@ class Loop:
         """No frame came (the camera is closed, or fails): the music goes on, and the state is told."""
         now_s = self._parts.timebase.now_s()
         stable = self._parts.stabilizer.update(None, now_s)
-        target, playback = self._play_what_fits(stable, now_s)
+        music = self._parts.music.step(stable, now_s)
         snapshot = StateSnapshot(
             seq=self._seq,
             t_s=now_s,
-            mode=self._parts.targets.mode,
+            mode=self._parts.music.mode,
             new_frame=False,
-            camera_on=self._camera_on,
+            camera_on=self._camera_open,
             stable=stable,
             mood=mood_label(stable.mean) if stable else None,
-            target=target,
-            chosen=self._chosen,
-            playback=playback,
-            reasons=self._reasons(playback),
+            target=music.target,
+            chosen=music.chosen,
+            playback=music.playback,
+            reasons=self._reasons(music, now_s),
         )
         self._tell(snapshot)
         return snapshot
@@ -188,26 +177,31 @@ class Loop:
         now_s = parts.timebase.now_s()
         match command:
             case Skip():
-                self._skip = True
+                parts.music.skip()
             case Pause():
-                self._set_camera(on=False)
-                parts.player.pause(now_s)
+                self._set_camera(on=self._camera_on, paused=True)
+                parts.music.pause(now_s)
             case Resume():
-                self._set_camera(on=True)
-                parts.player.resume(now_s)
+                self._set_camera(on=self._camera_on, paused=False)
+                parts.music.resume(now_s)
             case SetCamera(on=on):
-                self._set_camera(on=on)
+                self._set_camera(on=on, paused=self._paused)
             case SetMode(mode=mode):
-                parts.targets.set_mode(mode)
+                parts.music.set_mode(mode)
             case SetVolume(volume=volume):
-                parts.player.set_volume(volume)
+                parts.music.set_volume(volume)
             case SetMood(mood=mood):
-                parts.targets.set_mood(mood)
+                parts.music.set_mood(mood)
         _log.info("obeyed %s", command)
 
-    def _set_camera(self, *, on: bool) -> None:
-        self._camera_on = on
-        if on:
+    @property
+    def _camera_open(self) -> bool:
+        return self._camera_on and not self._paused
+
+    def _set_camera(self, *, on: bool, paused: bool) -> None:
+        """Two wishes, one camera: it is open only when it is wanted and nothing is paused."""
+        self._camera_on, self._paused = on, paused
+        if self._camera_open:
             self._parts.feed.resume()
         else:
             self._parts.feed.pause()
@@ -242,47 +236,18 @@ class Loop:
             _log.warning("%s", reason)
         self._model_reasons[part] = reason
 
-    def _play_what_fits(
-        self, stable: StableAffect | None, now_s: float
-    ) -> tuple[ValenceArousal | None, PlaybackStatus]:
-        """Let the matcher choose for the mode's target, and the player play what it chose."""
-        parts, skip, self._skip = self._parts, self._skip, False
-        playback = parts.player.status(now_s)
-        for song_id, reason in parts.player.failures():
-            parts.matcher.exclude(song_id)
-            self._audio_reason = reason
-            _log.warning("%s", reason)
-        target = parts.targets.target(stable, song_over=playback.ended or skip)
-        chosen = parts.matcher.choose(target, now_s, playback, skip=skip and parts.targets.mode is not Mode.OFF)
-        if parts.targets.mode is Mode.OFF:
-            self._chosen = None
-            if playback.segment is not None:
-                parts.player.stop(now_s)
-        elif chosen is not None:
-            self._chosen = chosen
-            if target is not None:
-                parts.targets.song_started(target)
-            parts.player.play(chosen, now_s)
-            playback = parts.player.status(now_s)
-        return target, playback
-
-    def _reasons(self, playback: PlaybackStatus) -> Mapping[str, str]:
+    def _reasons(self, music: MusicState, now_s: float) -> Mapping[str, str]:
+        for refusal in self._parts.publisher.rejected():
+            _log.warning("%s", refusal)
+            self._refused.note(refusal, now_s)
         reasons = {
             "camera": self._parts.feed.reason,
             "models": "; ".join(reason for reason in self._model_reasons.values() if reason),
-            "audio": playback.reason or self._audio_reason,
+            "audio": music.reason,
             "broker": self._parts.publisher.reason(),
-            "command": self._command_reason(),
+            "command": self._refused.at(now_s),
         }
         return {part: reason for part, reason in reasons.items() if reason}
-
-    def _command_reason(self) -> str:
-        """The last refused command, for as long as a person may be looking for it."""
-        now_s = self._parts.timebase.now_s()
-        for refusal in self._parts.publisher.rejected():
-            _log.warning("%s", refusal)
-            self._refusal, self._refused_at_s = refusal, now_s
-        return self._refusal if now_s - self._refused_at_s < _REFUSAL_SHOWN_S else ""
 
     def _tell(self, snapshot: StateSnapshot) -> None:
         self._parts.publisher.publish(snapshot)

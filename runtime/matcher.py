@@ -64,6 +64,7 @@ class Matcher:
         self._margin = margin
         self._fade_s = fade_s
         self._playable = np.array([(audio_folder / file).is_file() for file in index.files], np.bool_)
+        self._there = self._playable.copy()
         there = self._playable[index.song]
         if not there.any():
             raise IndexFileError(
@@ -91,7 +92,7 @@ class Matcher:
         return int(self._playable.sum())
 
     def exclude(self, song_id: str) -> None:
-        """Never choose a song again (it does not decode); if it was the last choice, another is chosen at once."""
+        """Leave a song out (it does not decode); if it was the last choice, another is chosen at once."""
         row = self._song_rows.get(song_id)
         if row is None:
             return
@@ -101,6 +102,12 @@ class Matcher:
         if self._current is not None and self._current.song_id == song_id:
             self._current = None
             self._failed = True
+
+    def include(self, song_id: str) -> None:
+        """Let a song that was left out be chosen again."""
+        row = self._song_rows.get(song_id)
+        if row is not None:
+            self._playable[row] = self._there[row]
 
     def choose(
         self, target: ValenceArousal | None, now_s: float, playback: PlaybackStatus, *, skip: bool = False

@@ -64,10 +64,9 @@ def row_of(snapshot: StateSnapshot, start_s: float = 0.0) -> dict[str, str]:
 class RecordWriter:
     """Writes a row a frame; what was written stays when the process is killed.
 
-    A snapshot is a frame when its camera was on and its number is new.
-
-    The file is readable by its owner alone, since it is a history of feelings; one that stands there is overwritten.
-    When the disk fails in the middle of a run, recording ends and `reason` says why; the run goes on.
+    The file is readable by its owner alone, since it is a history of feelings. One that stands there is overwritten
+    with the first frame, so that a run that never had one costs nobody a record. When the disk fails in the middle of
+    a run, recording ends and `reason` says why; the run goes on.
 
     Raises:
         ConfigError: the file cannot be written.
@@ -76,9 +75,10 @@ class RecordWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._start_s: float | None = None
+        self._is_new = not path.exists()
         self.reason = ""
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as cause:
             raise ConfigError(
                 f"{path} cannot be written: {cause.strerror or cause}.",
@@ -87,7 +87,6 @@ class RecordWriter:
         # csv ends its rows itself; line-buffered, so that each goes to the system whole
         self._file = os.fdopen(descriptor, "w", buffering=1, newline="", encoding="utf-8")
         self._rows = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
-        self._guarded(self._rows.writeheader)
 
     def write(self, snapshot: StateSnapshot) -> None:
         """Add a row; the first one is at 0 s."""
@@ -95,12 +94,21 @@ class RecordWriter:
             return
         if self._start_s is None:
             self._start_s = snapshot.t_s
+            self._guarded(self._begin)
         row = row_of(snapshot, self._start_s)
         self._guarded(lambda: self._rows.writerow(row))
 
     def close(self) -> None:
-        """End the file."""
+        """End the file; one that was made for this run and got no row is removed."""
         self._guarded(self._file.close)
+        if self._is_new and self._start_s is None:
+            self._path.unlink(missing_ok=True)
+
+    def _begin(self) -> None:
+        if self._path.is_file():
+            self._file.truncate(0)
+            os.fchmod(self._file.fileno(), 0o600)
+        self._rows.writeheader()
 
     def __enter__(self) -> RecordWriter:
         return self

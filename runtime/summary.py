@@ -22,6 +22,8 @@ from .view.terminal_text import printable
 # a service runs for months: the newest songs and the first kinds of trouble are kept, the rest is counted
 SONGS_KEPT = 1000
 REASONS_KEPT = 50
+# A song that does not decode is given up within this; it was never heard.
+_COUNTS_AFTER_S = 0.5
 _SONGS_SHOWN = 8
 
 # Latencies are counted in bins 2 % wide, so that a percentile is within 1 % of the sample it stands for.
@@ -94,6 +96,8 @@ class RunSummary:
         self._latency = LatencyHistogram()
         self._stages: dict[str, LatencyHistogram] = {}
         self._playing: Segment | None = None
+        self._playing_since_s = 0.0
+        self._counted = False
         self._songs: deque[dict[str, Any]] = deque(maxlen=SONGS_KEPT)
         self._song_count = 0
         self._reasons: dict[tuple[str, str], dict[str, Any]] = {}
@@ -166,16 +170,20 @@ class RunSummary:
         if playback.muted:
             self._muted_seen = True
             self._muted_reason = playback.reason or self._muted_reason
-        if playback.segment is not None and playback.segment != self._playing:
-            self._song_count += 1
-            self._songs.append(
-                {
-                    "song_id": playback.segment.song_id,
-                    "title": playback.segment.title or playback.segment.song_id,
-                    "started_at_s": since_start_s,
-                }
-            )
-        self._playing = playback.segment
+        if playback.segment != self._playing:
+            self._playing, self._playing_since_s, self._counted = playback.segment, since_start_s, False
+        playing = self._playing
+        if playing is None or self._counted or playback.position_s - playing.start_s < _COUNTS_AFTER_S:
+            return
+        self._counted = True
+        self._song_count += 1
+        self._songs.append(
+            {
+                "song_id": playing.song_id,
+                "title": playing.title or playing.song_id,
+                "started_at_s": self._playing_since_s,
+            }
+        )
 
     def _add_reasons(self, reasons: Mapping[str, str], since_start_s: float) -> None:
         for part, reason in reasons.items():
@@ -199,7 +207,7 @@ def write_summary(path: Path, told: Mapping[str, Any]) -> None:
     Raises:
         OSError: the folder cannot be written.
     """
-    write_atomic(path, json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_atomic(path, json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n", mode=0o600)
 
 
 def summary_view(told: Mapping[str, Any]) -> RenderableType:

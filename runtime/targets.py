@@ -77,6 +77,14 @@ class Targets:
             self._guide_start = target
         self._guide_songs += 1
 
+    def song_failed(self) -> None:
+        """Tell that the song chosen last cannot play: `guide` has not come a step further."""
+        if self._mode is not Mode.GUIDE or self._guide_songs == 0:
+            return
+        self._guide_songs -= 1
+        if self._guide_songs == 0:
+            self._guide_start = None
+
     def target(self, stable: StableAffect | None, *, song_over: bool = False) -> ValenceArousal | None:
         """Where music is sought, in DEAM units.
 

@@ -1,4 +1,4 @@
-"""Clocks and meters of the loop: which time it runs on, how long stages take, how many frames a second."""
+"""Clocks and meters of the loop: the time it runs on, how long stages take, the frame rate, how long a fault shows."""
 
 from __future__ import annotations
 
@@ -105,3 +105,20 @@ class RateMeter:
             self._times_s.popleft()
         span_s = self._times_s[-1] - self._times_s[0]
         return (len(self._times_s) - 1) / span_s if span_s > 0 else 0.0
+
+
+class PassingReason:
+    """Something that went wrong once: told for as long as a person may be looking for it, then forgotten."""
+
+    def __init__(self, shown_s: float) -> None:
+        self._shown_s = shown_s
+        self._text = ""
+        self._until_s = 0.0
+
+    def note(self, text: str, now_s: float) -> None:
+        """It went wrong now."""
+        self._text, self._until_s = text, now_s + self._shown_s
+
+    def at(self, now_s: float) -> str:
+        """The text, or empty when its time is over."""
+        return self._text if now_s < self._until_s else ""

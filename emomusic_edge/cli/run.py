@@ -61,10 +61,11 @@ def run(
 
 
 def overrides(*, source: str | None, muted: bool, dwell: float | None, no_mqtt: bool) -> dict[str, object]:
-    """The settings that the flags stand for; a flag that was not given is None and changes nothing."""
-    return {
+    """The settings that the flags stand for; one that was not given is left to the other layers."""
+    given = {
         "camera.source": source,
         "music.dwell_s": dwell,
         "player.muted": muted or None,
         "mqtt.enabled": False if no_mqtt else None,
     }
+    return {key: value for key, value in given.items() if value is not None}

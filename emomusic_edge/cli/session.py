@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import signal
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -47,59 +50,72 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
         The summary, which is also shown and written.
 
     Raises:
-        EmomusicError: something cannot work; nothing was written but an empty record. A file that breaks off raises
-            after all that was asked for was written.
+        EmomusicError: something cannot work; nothing was written. A file that breaks off raises after all that was
+            asked for was written.
     """
     from emomusic_edge.runtime.app import App, RunPlan
     from emomusic_edge.runtime.record import RecordWriter
     from emomusic_edge.runtime.summary import summary_view, write_summary
     from emomusic_edge.runtime.view.live_view import LiveView
 
-    for file in (plan.summary, plan.record, plan.picture):
-        _check_writable(file)
+    for flag, file in (("--summary", plan.summary), ("--record", plan.record), ("--picture", plan.picture)):
+        _check_writable(flag, file)
     _log_to(console, settings.log.level)
-    observers = []
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(_stop_on_signals())
-        if plan.record is not None:
-            record = stack.enter_context(RecordWriter(plan.record))
-            observers.append(record.write)
-        view: list[LiveView] = []
-        observers.append(lambda snapshot: view[0].update(snapshot))
-        app = App(settings, RunPlan(plan.fast, plan.max_frames, stop, observers))
-        view.append(
-            LiveView(
-                console,
-                title=f"{plan.title} · {app.source_name}",
-                notice=app.models.notice,
-                broker=f"{settings.mqtt.host}:{settings.mqtt.effective_port}" if settings.mqtt.enabled else None,
-            )
+        app = App(settings, RunPlan(plan.fast, plan.max_frames, stop))
+        # Only now: a run that cannot start leaves an earlier record as it is.
+        record = stack.enter_context(RecordWriter(plan.record)) if plan.record is not None else None
+        if record is not None:
+            app.observe(record.write)
+        view = LiveView(
+            console,
+            title=f"{plan.title} · {app.source_name}",
+            notice=app.models.notice,
+            broker=app.broker,
         )
-        with view[0]:
+        app.observe(view.update)
+        with view:
             told = app.run()
-    if plan.picture is not None:
-        view[0].save_svg(plan.picture)
-    if plan.summary is not None:
-        write_summary(plan.summary, told)
     console.print(summary_view(told))
-    for what, file in (("summary", plan.summary), ("record", plan.record), ("picture", plan.picture)):
+    written: list[tuple[str, Path | None, Callable[[Path], None]]] = [
+        ("--summary", plan.summary, lambda file: write_summary(file, told)),
+        ("--picture", plan.picture, view.save_svg),
+    ]
+    for flag, file, write in written:
         if file is not None:
-            console.print(f"{what}: {file}", highlight=False, markup=False)
+            _written(flag, file, write)
+            console.print(f"{flag[2:]}: {file}", highlight=False, markup=False)
+    if record is not None:
+        console.print(f"record: {record.reason or plan.record}", highlight=False, markup=False)
     if app.broke_off is not None:
         raise app.broke_off
     return told
 
 
-def _check_writable(file: Path | None) -> None:
-    """A long run must not end in "no such folder"."""
+def _written(flag: str, file: Path, write: Callable[[Path], None]) -> None:
+    try:
+        write(file)
+    except OSError as cause:
+        raise ConfigError(
+            f"{flag} {file} could not be written: {cause.strerror or cause}.", mend=f"Name another file with {flag}."
+        ) from cause
+
+
+def _check_writable(flag: str, file: Path | None) -> None:
+    """A long run must not end in "no such folder"; an earlier file stays as it is."""
     if file is None:
         return
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.is_dir():
-            raise IsADirectoryError(21, "it is a folder", str(file))
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+        with tempfile.TemporaryFile(dir=file.parent):
+            pass
     except OSError as cause:
-        raise ConfigError(f"{file} cannot be written: {cause.strerror}.", mend="Name another file.") from cause
+        raise ConfigError(
+            f"{flag} {file} cannot be written: {cause.strerror or cause}.", mend=f"Name another file with {flag}."
+        ) from cause
 
 
 @contextlib.contextmanager

@@ -30,6 +30,9 @@ class CameraSettings(Section):
     frames_per_second: Annotated[
         float, Field(ge=1, le=240, description="The rate to ask the camera for; the loop takes the newest frame.")
     ] = 30.0
+    seconds_per_picture: Annotated[
+        float, Field(ge=0.1, le=3600, description="How long each picture lasts when the source is a folder of them.")
+    ] = 1.0
     open_retry_s: Annotated[
         float, Field(ge=0.1, le=3600, description="How long to wait before a lost camera is tried again.")
     ] = 5.0

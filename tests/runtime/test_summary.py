@@ -74,11 +74,11 @@ def test_songs_are_told_when_they_start_from_the_first_snapshot_on() -> None:
     other = replace(SONG, song_id="bright-01", title="")
     told = finished(
         snapshot(seq=0, t_s=100.0, playback=PlaybackStatus()),
-        snapshot(seq=1, t_s=100.5, playback=PlaybackStatus(segment=SONG)),
-        snapshot(seq=2, t_s=101.0, playback=PlaybackStatus(segment=SONG, position_s=1.0)),
-        snapshot(seq=3, t_s=107.0, playback=PlaybackStatus(segment=other)),
+        snapshot(seq=1, t_s=100.5, playback=PlaybackStatus(segment=SONG, position_s=5.0)),
+        snapshot(seq=2, t_s=101.0, playback=PlaybackStatus(segment=SONG, position_s=5.5)),
+        snapshot(seq=3, t_s=107.0, playback=PlaybackStatus(segment=other, position_s=40.0)),
         # between frames too
-        snapshot(seq=3, t_s=113.0, playback=PlaybackStatus(segment=SONG), camera_on=False),
+        snapshot(seq=3, t_s=113.0, playback=PlaybackStatus(segment=SONG, position_s=40.0), camera_on=False),
     )
     assert [(song["song_id"], song["started_at_s"]) for song in told["songs"]] == [
         ("slow-07", 0.5),
@@ -86,6 +86,16 @@ def test_songs_are_told_when_they_start_from_the_first_snapshot_on() -> None:
         ("slow-07", 13.0),
     ]
     assert [song["title"] for song in told["songs"]] == [SONG.title, "bright-01", SONG.title]
+
+
+def test_a_song_that_could_not_be_played_was_not_heard() -> None:
+    told = finished(
+        snapshot(seq=0, t_s=100.0, playback=PlaybackStatus(segment=SONG, position_s=5.0)),
+        snapshot(seq=1, t_s=100.1, playback=PlaybackStatus(segment=SONG, position_s=5.1)),
+        snapshot(seq=2, t_s=100.2, playback=PlaybackStatus(ended=True)),
+    )
+    assert told["songs"] == []
+    assert told["song_count"] == 0
 
 
 def test_why_it_was_muted_and_what_went_wrong() -> None:
@@ -143,7 +153,11 @@ def test_memory_does_not_grow_with_the_run() -> None:
     for number in range(3 * SONGS_KEPT):
         segment = replace(SONG, song_id=f"song-{number}")
         summary.add(
-            snapshot(seq=number, playback=PlaybackStatus(segment=segment), reasons={"command": f"bad word {number}"})
+            snapshot(
+                seq=number,
+                playback=PlaybackStatus(segment=segment, position_s=40.0),
+                reasons={"command": f"bad word {number}"},
+            )
         )
     told = summary.finish(1.0, {})
     assert told["song_count"] == 3 * SONGS_KEPT
@@ -156,7 +170,9 @@ def test_memory_does_not_grow_with_the_run() -> None:
 def test_the_terminal_tells_what_a_person_asks_first() -> None:
     told = finished(
         snapshot(
-            seq=0, stable=stable(-1.5, 3.0), playback=PlaybackStatus(segment=SONG, muted=True, reason="no device")
+            seq=0,
+            stable=stable(-1.5, 3.0),
+            playback=PlaybackStatus(segment=SONG, position_s=40.0, muted=True, reason="no device"),
         ),
         seconds=0.5,
     )
@@ -168,8 +184,9 @@ def test_the_terminal_tells_what_a_person_asks_first() -> None:
 def test_of_many_songs_the_last_are_shown_and_the_count_is_told() -> None:
     told = finished(
         *(
-            snapshot(seq=n, playback=PlaybackStatus(segment=replace(SONG, song_id=f"id-{n}", title=f"Song {n}.")))
+            snapshot(seq=n, playback=PlaybackStatus(segment=song, position_s=40.0))
             for n in range(30)
+            for song in [replace(SONG, song_id=f"id-{n}", title=f"Song {n}.")]
         )
     )
     text = text_of(told)
@@ -180,6 +197,6 @@ def test_of_many_songs_the_last_are_shown_and_the_count_is_told() -> None:
 
 def test_a_title_cannot_command_the_terminal() -> None:
     evil = replace(SONG, title="\x1b[2J[red]x[/red]")
-    text = text_of(finished(snapshot(playback=PlaybackStatus(segment=evil))))
+    text = text_of(finished(snapshot(playback=PlaybackStatus(segment=evil, position_s=40.0))))
     assert "\x1b" not in text
     assert "[red]x[/red]" in text

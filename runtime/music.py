@@ -1,0 +1,122 @@
+"""The music side of a step: what the mode seeks, the song that fits it, and the player that plays it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from emomusic_edge.contracts import Mode, PlaybackStatus, Player, Segment, StableAffect, ValenceArousal
+
+from .matcher import Matcher
+from .quarantine import Quarantine
+from .targets import Targets
+from .timing import PassingReason
+
+_log = logging.getLogger(__name__)
+
+UNPLAYABLE_SHOWN_S = 30.0
+# A song that does not decode says so within a few tenths of a second.
+_TRULY_PLAYS_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class MusicState:
+    """What the music does after a step.
+
+    Attributes:
+        target: where music is sought, in DEAM units; None when nothing is sought.
+        chosen: what the matcher last chose; None before the first choice and when the mode is off.
+        playback: what the player does.
+        reason: why there is no sound, or which song could not be played; empty when all is well.
+    """
+
+    target: ValenceArousal | None
+    chosen: Segment | None
+    playback: PlaybackStatus
+    reason: str
+
+
+class Music:
+    """Steps with the loop: `step(stable, now_s) -> MusicState`. Between steps it takes a person's wishes."""
+
+    def __init__(self, targets: Targets, matcher: Matcher, player: Player) -> None:
+        self._targets = targets
+        self._matcher = matcher
+        self._player = player
+        self._quarantine = Quarantine()
+        self._unplayable = PassingReason(UNPLAYABLE_SHOWN_S)
+        self._chosen: Segment | None = None
+        self._skip = False
+
+    @property
+    def mode(self) -> Mode:
+        """What the music does with the feeling."""
+        return self._targets.mode
+
+    def skip(self) -> None:
+        """Go to another song at the next step."""
+        self._skip = True
+
+    def pause(self, now_s: float) -> None:
+        """Stand still."""
+        self._player.pause(now_s)
+
+    def resume(self, now_s: float) -> None:
+        """Undo pause()."""
+        self._player.resume(now_s)
+
+    def set_volume(self, volume: float) -> None:
+        """Set the volume, 0..1."""
+        self._player.set_volume(volume)
+
+    def set_mode(self, mode: Mode) -> None:
+        """Change the mode."""
+        self._targets.set_mode(mode)
+
+    def set_mood(self, mood: ValenceArousal) -> None:
+        """Set the mood that `manual` plays to, FindingEmo units."""
+        self._targets.set_mood(mood)
+
+    def step(self, stable: StableAffect | None, now_s: float) -> MusicState:
+        """Choose for the mode's target, and play what was chosen.
+
+        Args:
+            stable: the steadied feeling; None before the first one.
+            now_s: the loop's clock.
+        """
+        skip, self._skip = self._skip, False
+        playback = self._player.status(now_s)
+        self._follow_failures(playback, now_s)
+        target = self._targets.target(stable, song_over=playback.ended or skip)
+        if not self._quarantine.pausing(now_s):
+            off = self.mode is Mode.OFF
+            # Also when off: so the matcher sees what stopped meanwhile.
+            chosen = self._matcher.choose(target, now_s, playback, skip=skip and not off)
+            if chosen is not None:
+                self._play(chosen, target, now_s)
+                playback = self._player.status(now_s)
+            elif off:
+                self._chosen = None
+                if playback.segment is not None:
+                    self._player.stop(now_s)
+        return MusicState(target, self._chosen, playback, playback.reason or self._unplayable.at(now_s))
+
+    def _play(self, chosen: Segment, target: ValenceArousal | None, now_s: float) -> None:
+        self._chosen = chosen
+        if target is not None:
+            self._targets.song_started(target)
+        self._player.play(chosen, now_s)
+
+    def _follow_failures(self, playback: PlaybackStatus, now_s: float) -> None:
+        """Keep songs that do not decode out for a while."""
+        for song_id, reason in self._player.failures():
+            self._matcher.exclude(song_id)
+            self._targets.song_failed()
+            self._quarantine.failed(song_id, now_s)
+            self._unplayable.note(reason, now_s)
+            _log.warning("%s", reason)
+        playing = playback.segment
+        if playing is not None and not playback.muted and playback.position_s - playing.start_s > _TRULY_PLAYS_S:
+            self._quarantine.played(playing.song_id)
+        for song_id in self._quarantine.released(now_s):
+            self._matcher.include(song_id)

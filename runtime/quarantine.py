@@ -1,0 +1,47 @@
+"""Songs that did not decode: kept out for a while, and no haste in trying the next."""
+
+from __future__ import annotations
+
+# A folder that comes back (a network share, a card) should be heard again within minutes; a damaged file stays
+# damaged, and need not be tried more than once an hour.
+FIRST_RETRY_S = 60.0
+LATER_RETRY_S = 3600.0
+
+# With a whole folder gone, every song fails at once: without a pause the library would be tried through in seconds.
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 10.0
+
+
+class Quarantine:
+    """Steps with the loop; time is an argument, seconds of the loop's clock."""
+
+    def __init__(self) -> None:
+        self._tries: dict[str, int] = {}
+        self._until_s: dict[str, float] = {}
+        self._in_a_row = 0
+        self._choose_from_s = 0.0
+
+    def failed(self, song_id: str, now_s: float) -> None:
+        """A song did not decode: it stays out for a minute the first time, then for an hour each time."""
+        tries = self._tries.get(song_id, 0)
+        self._tries[song_id] = tries + 1
+        self._until_s[song_id] = now_s + (LATER_RETRY_S if tries else FIRST_RETRY_S)
+        if self._in_a_row:
+            self._choose_from_s = now_s + min(FIRST_PAUSE_S * 2 ** (self._in_a_row - 1), LONGEST_PAUSE_S)
+        self._in_a_row = min(self._in_a_row + 1, 16)
+
+    def played(self, song_id: str) -> None:
+        """A song truly plays: what fails next is the first in a row."""
+        self._in_a_row = 0
+        self._tries.pop(song_id, None)
+
+    def pausing(self, now_s: float) -> bool:
+        """Whether the last songs failed one after the other, so that the next is not to be tried yet."""
+        return now_s < self._choose_from_s
+
+    def released(self, now_s: float) -> list[str]:
+        """The songs whose time is over since the last call: they may be chosen again."""
+        free = [song_id for song_id, until_s in self._until_s.items() if until_s <= now_s]
+        for song_id in free:
+            del self._until_s[song_id]
+        return free

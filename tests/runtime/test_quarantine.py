@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emomusic_edge.runtime.quarantine import FIRST_RETRY_S, LATER_RETRY_S, LONGEST_PAUSE_S, Quarantine
+
+
+def test_a_song_that_failed_once_is_free_after_a_minute() -> None:
+    quarantine = Quarantine()
+    quarantine.failed("a", 10.0)
+    assert quarantine.released(10.0 + FIRST_RETRY_S - 0.1) == []
+    assert quarantine.released(10.0 + FIRST_RETRY_S) == ["a"]
+    assert quarantine.released(1e9) == []
+
+
+def test_one_that_fails_again_stays_out_for_an_hour_and_one_that_played_starts_anew() -> None:
+    quarantine = Quarantine()
+    quarantine.failed("a", 0.0)
+    quarantine.released(FIRST_RETRY_S)
+    quarantine.failed("a", 100.0)
+    assert quarantine.released(100.0 + LATER_RETRY_S - 1) == []
+    assert quarantine.released(100.0 + LATER_RETRY_S) == ["a"]
+    quarantine.played("a")
+    quarantine.failed("a", 5000.0)
+    assert quarantine.released(5000.0 + FIRST_RETRY_S) == ["a"]
+
+
+def test_one_bad_song_pauses_nothing() -> None:
+    quarantine = Quarantine()
+    quarantine.failed("a", 0.0)
+    assert not quarantine.pausing(0.0)
+
+
+@given(st.integers(2, 200))
+def test_many_in_a_row_are_tried_ever_more_slowly_but_never_too_slowly(songs: int) -> None:
+    quarantine = Quarantine()
+    now_s = 0.0
+    waits = []
+    for song in range(songs):
+        quarantine.failed(f"s{song}", now_s)
+        before_s = now_s
+        while quarantine.pausing(now_s):
+            now_s += 0.25
+        waits.append(now_s - before_s)
+    assert waits == sorted(waits)
+    assert max(waits) <= LONGEST_PAUSE_S
+    quarantine.played("another")
+    quarantine.failed("b", now_s)
+    assert not quarantine.pausing(now_s)

@@ -57,7 +57,7 @@ def write_atomic(path: Path, content: bytes | str, *, mode: int = 0o644) -> None
     """Write a file so that the old one or the new one stands at any moment, and the new one survives power loss.
 
     Args:
-        path: the file.
+        path: the file; a link's target is written, and a device or pipe is written to as it is.
         content: the whole of it.
         mode: its permissions; 0o600 for what tells of a person.
 
@@ -65,6 +65,11 @@ def write_atomic(path: Path, content: bytes | str, *, mode: int = 0o644) -> None
         OSError: the folder cannot be written; the old file is untouched.
     """
     data = content.encode() if isinstance(content, str) else content
+    if path.exists() and not path.is_file():
+        # A device or a pipe is written to, never replaced.
+        path.write_bytes(data)
+        return
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)

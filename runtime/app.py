@@ -130,11 +130,12 @@ class App:
 
     @property
     def broker(self) -> str | None:
-        """The MQTT broker's address; None when the smart home is switched off."""
+        """The MQTT broker's address and this node's name there; None when the smart home is switched off."""
         mqtt = self._settings.mqtt
         if not mqtt.enabled:
             return None
-        return str(mqtt.unix_socket) if mqtt.unix_socket is not None else f"{mqtt.host}:{mqtt.effective_port}"
+        where = str(mqtt.unix_socket) if mqtt.unix_socket is not None else f"{mqtt.host}:{mqtt.effective_port}"
+        return f"{where}, as {mqtt.node}:"
 
     def observe(self, observer: Observer) -> None:
         """Have every snapshot told to `observer` too, from the next one on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from emomusic_edge.affect import mood_label
 from emomusic_edge.contracts import (
@@ -83,6 +83,7 @@ class Loop:
         self._camera_on = True
         self._paused = False
         self._seq = -1
+        self._last: StateSnapshot | None = None
         self._model_reasons: dict[str, str] = {}
         self._refused = PassingReason(_REFUSAL_SHOWN_S)
 
@@ -100,9 +101,10 @@ class Loop:
             if frame is None:
                 if feed.ended:
                     break
-                # A slow source is no trouble: until the feed says that it is, its last frame stands.
                 if feed.reason or not self._camera_open:
                     self.idle()
+                else:
+                    self.between()
                 continue
             # A grid, so that one late frame does not slow the rate; after a pause it starts anew.
             due_s = max(due_s, timebase.now_s() - self._period_s) + self._period_s
@@ -147,8 +149,27 @@ class Loop:
             stage_ms=times.stages_ms,
             reasons=self._reasons(music, now_s),
         )
+        self._last = snapshot
         self._tell(snapshot)
         return snapshot
+
+    def between(self) -> None:
+        """A slow source has no new frame yet: its last one stands, commands and music go on."""
+        if self._last is None:
+            return
+        now_s = self._parts.timebase.now_s()
+        music = self._parts.music.step(self._last.stable, now_s)
+        snapshot = replace(
+            self._last,
+            t_s=now_s,
+            new_frame=False,
+            mode=self._parts.music.mode,
+            target=music.target,
+            chosen=music.chosen,
+            playback=music.playback,
+            reasons=self._reasons(music, now_s),
+        )
+        self._tell(snapshot)
 
     def idle(self) -> StateSnapshot:
         """No frame came (the camera is closed, or fails): the music goes on, and the state is told."""

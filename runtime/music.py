@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 from emomusic_edge.contracts import Mode, PlaybackStatus, Player, Segment, StableAffect, ValenceArousal
@@ -11,8 +10,6 @@ from .matcher import Matcher
 from .quarantine import Quarantine
 from .targets import Targets
 from .timing import PassingReason
-
-_log = logging.getLogger(__name__)
 
 UNPLAYABLE_SHOWN_S = 30.0
 # A song that does not decode says so within a few tenths of a second.
@@ -45,6 +42,7 @@ class Music:
         self._player = player
         self._quarantine = Quarantine()
         self._unplayable = PassingReason(UNPLAYABLE_SHOWN_S)
+        self._last_failure = ""
         self._chosen: Segment | None = None
         self._skip = False
 
@@ -84,22 +82,31 @@ class Music:
             stable: the steadied feeling; None before the first one.
             now_s: the loop's clock.
         """
-        skip, self._skip = self._skip, False
         playback = self._player.status(now_s)
         self._follow_failures(playback, now_s)
-        target = self._targets.target(stable, song_over=playback.ended or skip)
-        if not self._quarantine.pausing(now_s):
-            off = self.mode is Mode.OFF
-            # Also when off: so the matcher sees what stopped meanwhile.
-            chosen = self._matcher.choose(target, now_s, playback, skip=skip and not off)
+        target = self._targets.target(stable, song_over=playback.ended or self._skip)
+        if self.mode is Mode.OFF:
+            self._skip = False
+            self._chosen = None
+            # Told all the same, so that it sees what stopped meanwhile.
+            self._matcher.choose(None, now_s, playback)
+            if playback.segment is not None:
+                self._player.stop(now_s)
+        elif not self._quarantine.pausing(now_s):
+            chosen = self._matcher.choose(target, now_s, playback, skip=self._skip)
+            self._skip = False
             if chosen is not None:
                 self._play(chosen, target, now_s)
                 playback = self._player.status(now_s)
-            elif off:
-                self._chosen = None
-                if playback.segment is not None:
-                    self._player.stop(now_s)
-        return MusicState(target, self._chosen, playback, playback.reason or self._unplayable.at(now_s))
+        return MusicState(target, self._chosen, playback, playback.reason or self._why_not(now_s))
+
+    def _why_not(self, now_s: float) -> str:
+        """The song that could not be played last; for as long as none can, or for a while."""
+        if self._quarantine.in_a_row > 1:
+            return (
+                f"no song could be played lately, and they are tried again each minute; the last: {self._last_failure}"
+            )
+        return self._unplayable.at(now_s)
 
     def _play(self, chosen: Segment, target: ValenceArousal | None, now_s: float) -> None:
         self._chosen = chosen
@@ -114,7 +121,7 @@ class Music:
             self._targets.song_failed()
             self._quarantine.failed(song_id, now_s)
             self._unplayable.note(reason, now_s)
-            _log.warning("%s", reason)
+            self._last_failure = reason
         playing = playback.segment
         if playing is not None and not playback.muted and playback.position_s - playing.start_s > _TRULY_PLAYS_S:
             self._quarantine.played(playing.song_id)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# A folder that comes back (a network share, a card) should be heard again within minutes; a damaged file stays
-# damaged, and need not be tried more than once an hour.
+# A song that failed is tried again after a minute: a folder that was away (a network share, a card) is then heard
+# again soon. One that fails again though others played meanwhile is damaged, and is tried once an hour.
 FIRST_RETRY_S = 60.0
 LATER_RETRY_S = 3600.0
 
@@ -16,24 +16,28 @@ class Quarantine:
     """Steps with the loop; time is an argument, seconds of the loop's clock."""
 
     def __init__(self) -> None:
-        self._tries: dict[str, int] = {}
         self._until_s: dict[str, float] = {}
+        self._suspects: set[str] = set()
         self._in_a_row = 0
         self._choose_from_s = 0.0
 
+    @property
+    def in_a_row(self) -> int:
+        """How many songs failed one after the other, since one played; counts to 16."""
+        return self._in_a_row
+
     def failed(self, song_id: str, now_s: float) -> None:
-        """A song did not decode: it stays out for a minute the first time, then for an hour each time."""
-        tries = self._tries.get(song_id, 0)
-        self._tries[song_id] = tries + 1
-        self._until_s[song_id] = now_s + (LATER_RETRY_S if tries else FIRST_RETRY_S)
+        """A song did not decode: it stays out for a minute, or for an hour if only others could be played since."""
+        self._until_s[song_id] = now_s + (LATER_RETRY_S if song_id in self._suspects else FIRST_RETRY_S)
         if self._in_a_row:
             self._choose_from_s = now_s + min(FIRST_PAUSE_S * 2 ** (self._in_a_row - 1), LONGEST_PAUSE_S)
         self._in_a_row = min(self._in_a_row + 1, 16)
 
     def played(self, song_id: str) -> None:
-        """A song truly plays: what fails next is the first in a row."""
+        """A song truly plays: what failed before, it alone is to blame for; what fails next is the first in a row."""
         self._in_a_row = 0
-        self._tries.pop(song_id, None)
+        self._suspects |= set(self._until_s)
+        self._suspects.discard(song_id)
 
     def pausing(self, now_s: float) -> bool:
         """Whether the last songs failed one after the other, so that the next is not to be tried yet."""

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from emomusic_edge.config.settings import Settings
-from emomusic_edge.errors import ConfigError
+from emomusic_edge.errors import ConfigError, EmomusicError
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,12 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
     from emomusic_edge.runtime.summary import summary_view, write_summary
     from emomusic_edge.runtime.view.live_view import LiveView
 
-    for flag, file in (("--summary", plan.summary), ("--record", plan.record), ("--picture", plan.picture)):
+    files = {"--summary": plan.summary, "--record": plan.record, "--picture": plan.picture}
+    for flag, file in files.items():
         _check_writable(flag, file)
+    named = [file.resolve() for file in files.values() if file is not None and not file.is_char_device()]
+    if len(set(named)) < len(named):
+        raise ConfigError(f"{' and '.join(files)} need files of their own.", mend="Give each another name.")
     _log_to(console, settings.log.level)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(_stop_on_signals())
@@ -78,28 +82,32 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
         with view:
             told = app.run()
     console.print(summary_view(told))
-    written: list[tuple[str, Path | None, Callable[[Path], None]]] = [
-        ("--summary", plan.summary, lambda file: write_summary(file, told)),
-        ("--picture", plan.picture, view.save_svg),
-    ]
-    for flag, file, write in written:
-        if file is not None:
-            _written(flag, file, write)
-            console.print(f"{flag[2:]}: {file}", highlight=False, markup=False)
+    faults: list[EmomusicError] = []
     if record is not None:
         console.print(f"record: {record.reason or plan.record}", highlight=False, markup=False)
     if app.broke_off is not None:
-        raise app.broke_off
+        faults.append(app.broke_off)
+    outputs: list[tuple[str, Path | None, Callable[[Path], None]]] = [
+        ("--summary", plan.summary, lambda file: write_summary(file, told)),
+        ("--picture", plan.picture, view.save_svg),
+    ]
+    for flag, file, write in outputs:
+        if file is None:
+            continue
+        try:
+            write(file)
+            console.print(f"{flag[2:]}: {file}", highlight=False, markup=False)
+        except OSError as cause:
+            faults.append(_unwritable(flag, file, cause))
+    if faults:
+        raise faults[0]
     return told
 
 
-def _written(flag: str, file: Path, write: Callable[[Path], None]) -> None:
-    try:
-        write(file)
-    except OSError as cause:
-        raise ConfigError(
-            f"{flag} {file} could not be written: {cause.strerror or cause}.", mend=f"Name another file with {flag}."
-        ) from cause
+def _unwritable(flag: str, file: Path, cause: OSError) -> ConfigError:
+    return ConfigError(
+        f"{flag} {file} cannot be written: {cause.strerror or cause}.", mend=f"Name another file with {flag}."
+    )
 
 
 def _check_writable(flag: str, file: Path | None) -> None:
@@ -110,12 +118,14 @@ def _check_writable(flag: str, file: Path | None) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
-        with tempfile.TemporaryFile(dir=file.parent):
+        if file.exists() and not file.is_file():
+            if not os.access(file, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+            return
+        with tempfile.TemporaryFile(dir=file.resolve().parent):
             pass
     except OSError as cause:
-        raise ConfigError(
-            f"{flag} {file} cannot be written: {cause.strerror or cause}.", mend=f"Name another file with {flag}."
-        ) from cause
+        raise _unwritable(flag, file, cause) from cause
 
 
 @contextlib.contextmanager

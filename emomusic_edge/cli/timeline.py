@@ -53,7 +53,7 @@ def timeline(
     picture = io.BytesIO()
     figure.savefig(picture, format=out.suffix.lower()[1:], dpi=_DOTS_PER_INCH)
     try:
-        write_atomic(out, picture.getvalue())
+        write_atomic(out, picture.getvalue(), mode=0o600)
     except OSError as cause:
         raise ConfigError(f"--out {out} cannot be written: {cause.strerror or cause}.") from cause
     typer.echo(f"Wrote {out}.")

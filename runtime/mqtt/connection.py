@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import socket
 import ssl
 import sys
@@ -32,6 +33,8 @@ WILL_DELAY_S = 5
 # Topic and headers of a command fit into what is left beside the largest payload.
 _MAX_PACKET_BYTES = MAX_PAYLOAD_BYTES
 _RECONNECT_MIN_S, _RECONNECT_MAX_S = 1, 5
+# Two clients of one name throw each other out about as often as they come back.
+_SHORT_LINE_S = 5.0
 # Together they keep close() under a second.
 _GOODBYE_S = 0.5
 _STOP_S = 0.4
@@ -68,6 +71,8 @@ class BrokerConnection:
         self._reason = f"not connected to the broker {settings.where} yet"
         self._network_thread: threading.Thread | None = None
         self._revive_at_s = 0.0
+        self._connected_at_s = -math.inf
+        self._short_lines = 0
         self._client = self._make_client()
 
     def _make_client(self) -> Client:
@@ -220,10 +225,15 @@ class BrokerConnection:
     ) -> None:
         # It can come twice for one loss, and after a refusal that has told its own reason.
         where = self._settings.where
-        if code.getName() == "Session taken over":
+        if self._connected:
+            is_short = self._clock() - self._connected_at_s < _SHORT_LINE_S
+            self._short_lines = self._short_lines + 1 if is_short else 0
+        # mosquitto before 2.0.12 drops the older of two clients of one name without saying why.
+        taken_over = self._connected and self._short_lines >= 2
+        if code.getName() == "Session taken over" or taken_over:
             self._broken(
                 f"another client on the broker {where} uses the name {self._settings.node!r}: "
-                "give each device its own mqtt.node"
+                "stop the other copy of this program, or give each device its own mqtt.node"
             )
         elif self._connected:
             self._broken(f"broker {where} went away ({code.getName()}); reconnecting")
@@ -242,6 +252,7 @@ class BrokerConnection:
         except Exception:  # noqa: BLE001 (it would end the network thread)
             _log.exception("what is to be told on connecting could not be")
         self._connected = True
+        self._connected_at_s = self._clock()
         if any(code.is_failure for code in codes):
             self._broken(f"broker {where} lets us read no {self._settings.topic('cmd/+')}: no command arrives")
         else:

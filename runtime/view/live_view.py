@@ -102,7 +102,7 @@ class LiveView:
         Raises:
             OSError: the folder cannot be written.
         """
-        write_atomic(path, svg_of(self.picture(), title=self._title, width=width))
+        write_atomic(path, svg_of(self.picture(), title=self._title, width=width), mode=0o600)
 
     def _print(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)

@@ -42,6 +42,19 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, mon
     assert [file.name for file in tmp_path.iterdir()] == ["state.json"]
 
 
+def test_links_and_devices_are_written_and_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    write_atomic(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE, text=True) as reader:
+        write_atomic(tmp_path / "pipe", "told")
+        assert reader.communicate(timeout=30)[0] == "told"
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "bundle"
     with folder_written_whole(target) as scratch:

@@ -385,7 +385,10 @@ def test_a_slow_camera_neither_flickers_nor_slows_the_average(
     Loop(run.parts, frames_per_second=10.0).run(stop)
     feed.close()
     told = run.publisher.told
-    assert all(s.new_frame and s.face is not None for s in told)
+    assert all(s.face is not None for s in told)
+    assert not all(s.new_frame for s in told)
+    assert all(s.new_frame or s.stable == before.stable for before, s in itertools.pairwise(told))
+    told = [s for s in told if s.new_frame]
     steps = [s for s in told if s.t_s - started_s >= 2.0]
     felt = [s.stable.mean.valence for s in told if s.stable is not None]
     fused = [s.fused.mean.valence for s in steps if s.fused is not None]
@@ -425,3 +428,33 @@ def test_a_missing_folder_of_music_is_waited_for(starter_layout: DataLayout, cli
             break
     assert player.tried < 10
     assert 30.0 < tenth / 10 < 45.0
+
+
+def test_commands_and_music_go_on_between_two_slow_frames(starter_layout: DataLayout, clip: Path) -> None:
+    capture = cv2.VideoCapture(str(clip))
+    picture = capture.read()[1]
+    capture.release()
+    camera = FakeCamera(make=lambda _: picture, on_demand=True)
+    run = Run(starter_layout, clip)
+    run.publisher = Watched()
+    feed = LatestFrameCapture(camera, stall_s=60.0)
+    stop = threading.Event()
+
+    def follow(snapshot: StateSnapshot) -> None:
+        told = run.publisher.told
+        if len(told) == 5:
+            run.publisher._script[run.publisher._told] = [SetMode(Mode.CALM)]
+        if len(told) >= 15:
+            stop.set()
+
+    run.parts = replace(run.parts, feed=feed, timebase=RealTime(), publisher=run.publisher, observers=(follow,))
+    feed.start()
+    camera.shoot()
+    Loop(run.parts, frames_per_second=10.0).run(stop)
+    feed.close()
+    told = run.publisher.told
+    assert [s.new_frame for s in told] == [True] + [False] * (len(told) - 1)
+    assert all(s.face == told[0].face and s.stable == told[0].stable for s in told)
+    assert told[0].mode is Mode.MIRROR
+    assert told[-1].mode is Mode.CALM
+    assert told[-1].playback.position_s > told[2].playback.position_s

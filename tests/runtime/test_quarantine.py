@@ -14,9 +14,10 @@ def test_a_song_that_failed_once_is_free_after_a_minute() -> None:
     assert quarantine.released(1e9) == []
 
 
-def test_one_that_fails_again_stays_out_for_an_hour_and_one_that_played_starts_anew() -> None:
+def test_one_that_fails_again_though_others_play_stays_out_for_an_hour() -> None:
     quarantine = Quarantine()
     quarantine.failed("a", 0.0)
+    quarantine.played("b")
     quarantine.released(FIRST_RETRY_S)
     quarantine.failed("a", 100.0)
     assert quarantine.released(100.0 + LATER_RETRY_S - 1) == []
@@ -24,6 +25,23 @@ def test_one_that_fails_again_stays_out_for_an_hour_and_one_that_played_starts_a
     quarantine.played("a")
     quarantine.failed("a", 5000.0)
     assert quarantine.released(5000.0 + FIRST_RETRY_S) == ["a"]
+
+
+@given(st.integers(1, 40), st.floats(1, 7200))
+def test_when_everything_was_gone_something_is_free_soon_after(songs: int, gone_s: float) -> None:
+    quarantine = Quarantine()
+    free = {f"s{song}" for song in range(songs)}
+    now_s = 0.0
+    while now_s < gone_s:
+        if free and not quarantine.pausing(now_s):
+            quarantine.failed(free.pop(), now_s)
+        now_s += 1.0
+        free |= set(quarantine.released(now_s))
+    back_s = now_s
+    while not free or quarantine.pausing(now_s):
+        now_s += 1.0
+        free |= set(quarantine.released(now_s))
+    assert now_s - back_s <= FIRST_RETRY_S + LONGEST_PAUSE_S
 
 
 def test_one_bad_song_pauses_nothing() -> None:

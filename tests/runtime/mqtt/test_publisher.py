@@ -273,6 +273,18 @@ def test_a_broker_that_appears_late_hears_the_newest_only(stopped_broker: Broker
             assert {heard.json["face"]["count"] for heard in listener.all(f"{NODE}/state")} == {49}
 
 
+def test_two_of_one_name_learn_of_each_other(broker: Broker) -> None:
+    """Whether or not the broker says why it drops the older one (mosquitto 2.0.11 does not)."""
+    with publishing(settings(broker.port)) as one, publishing(settings(broker.port)) as other:
+
+        def learnt() -> bool:
+            one.publish(SNAPSHOT)
+            other.publish(SNAPSHOT)
+            return any("another client" in publisher.reason() for publisher in (one, other))
+
+        wait_until(learnt, "one of them to learn of the other")
+
+
 def test_a_restarted_broker_is_found_again(broker: Broker) -> None:
     with publishing(settings(broker.port)) as publisher:
         connected(publisher)

@@ -656,10 +656,14 @@ def test_the_loop_is_never_held_up_by_a_frozen_broker(broker: Broker, listener: 
             assert len(publisher._connection._client._out_packet) <= 4
         finally:
             os.kill(broker._process.pid, signal.SIGCONT)
-        wait_until(lambda: publisher._connection.ready, "a free line")
-        clock.now_s += 1.0
-        step(publisher, listener, replace(SNAPSHOT, face_count=7))
-        listener.wait(f"{NODE}/state", lambda heard: heard.json["face"]["count"] == 7)
+
+        def told() -> bool:
+            # The thawed broker may first drop a line that it finds silent for too long.
+            clock.now_s += 1.0
+            publisher.publish(replace(SNAPSHOT, face_count=7))
+            return any(heard.json["face"]["count"] == 7 for heard in listener.all(f"{NODE}/state"))
+
+        wait_until(told, "the newest state")
 
 
 def test_a_missing_mosquitto_says_what_to_type() -> None:

@@ -18,6 +18,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from emomusic_edge.errors import ModelError
+from emomusic_edge.made_pictures import made_picture
 from emomusic_edge.manifest import Parity
 
 REFERENCE_FILE = Path(__file__).parent / "data" / "litert_reference.json"
@@ -40,21 +41,6 @@ class Reference:
     weights_sha256: str
     interpreter: str
     outputs: Sequence[Mapping[str, Sequence[float]]]
-
-
-def made_picture(number: int, height_px: int, width_px: int) -> NDArray[np.uint8]:
-    """A picture from integers alone, the same on every machine: a bright disc on a gradient, coloured by `number`.
-
-    Returns:
-        uint8 [1, H, W, 3].
-    """
-    y, x = np.mgrid[0:height_px, 0:width_px]
-    disc = (x - width_px // 2) ** 2 + (y - height_px // 2) ** 2 < (min(height_px, width_px) // (3 + number)) ** 2
-    channels = [
-        (x * (3 + number) * 255 // (width_px * (2 + number)) + y * (channel + 1) + 90 * disc) % 256
-        for channel in range(3)
-    ]
-    return np.stack(channels, axis=-1)[None].astype(np.uint8)
 
 
 def as_used(name: str, values: NDArray[np.generic], size_px: int) -> NDArray[np.float64]:

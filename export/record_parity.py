@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from emomusic_edge.artefacts import write_atomic
 from emomusic_edge.fetch import fetch, fetched_bytes
+from emomusic_edge.made_pictures import made_picture
 from emomusic_edge.paths import default_cache_dir
 
 from .affect_head import FINDINGEMO_LABELS, mixture_moments
 from .face_starter import CLASSES
-from .parity import PICTURES, REFERENCE_FILE, as_used, made_picture, thinned
+from .parity import PICTURES, REFERENCE_FILE, as_used, thinned
 from .starter import STARTER_BUNDLES, StarterBundle
 from .uint8_input import GREY_FROM_BGR
 

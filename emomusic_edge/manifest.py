@@ -43,9 +43,10 @@ class ImageInput(_Record):
     resize: Literal["area", "bilinear", "bicubic_antialias", "bilinear_antialias", "warp"] = Field(
         description="interpolation; `warp` is MediaPipe's: an affine warp without the half-pixel shift"
     )
-    crop: Literal["none", "centre", "letterbox"] = Field(
+    crop: Literal["none", "centre", "centre_round", "letterbox"] = Field(
         description="`none` stretches, `centre` scales the short side and cuts the middle, `letterbox` scales the long "
-        "side and fills with black"
+        "side and fills with black; where an odd number of pixels goes, `centre` cuts the odd one at the end, as "
+        "CLIPProcessor does, `centre_round` rounds the half to even, as torchvision does"
     )
     face_margin: float = Field(
         default=0.0, ge=0, le=2, description="face models: added on each side of the face box, in its own sizes"
@@ -108,6 +109,27 @@ class Parity(_Record):
     unit: str
 
 
+class GateRecord(_Record):
+    """What one gate of the export found."""
+
+    name: str = Field(description="e.g. `parity`, `precision`")
+    state: Literal["passed", "failed", "not run"]
+    told: str = Field(description="one line: what was held to which bound, or why it was not run")
+    figures: dict[str, float] = Field(default_factory=dict, description="measured, units in the names")
+
+
+class TrainingRecord(_Record):
+    """What the exporter was told, or read off the checkpoint, of how the model was trained."""
+
+    architecture: str = Field(description="e.g. `ViT-B/32`, `ResNet-18`")
+    transform: Literal["clip", "torchvision", "torchvision-square", "opencv"] = Field(
+        description="how pictures were resized: CLIPProcessor's, torchvision's Resize(s) and CenterCrop(s), its "
+        "Resize((s, s)), or a plain cv2.resize((s, s))"
+    )
+    activation: str = Field(default="", description="of a CLIP tower's MLPs")
+    notes: tuple[str, ...] = Field(default=(), description="what was unwrapped or left out of the checkpoint")
+
+
 class SourceRecord(_Record):
     """Where the weights come from."""
 
@@ -137,7 +159,10 @@ class Manifest(_Record):
     gate: UncertaintyGate | None = None
     anchors: AnchorOptions | None = None
     weights: SourceRecord
+    training: TrainingRecord | None = None
     parity: Parity | None = None
+    gates: tuple[GateRecord, ...] = Field(default=(), description="what each gate of the export found")
+    forced: bool = Field(default=False, description="written although a gate failed, because somebody asked for it")
     created_at: datetime | None = None
     written_by: str = Field(description="this package's name and version")
 

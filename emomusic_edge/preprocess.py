@@ -44,8 +44,8 @@ class Placement:
 def placement(width_px: int, height_px: int, spec: ImageInput) -> Placement:
     """Where `prepare` puts a picture of this size.
 
-    The middle of a picture that is cut, or of the black around one that is letterboxed, falls on whole pixels (the odd
-    one goes to the right and below), except for `warp`, which has no need to.
+    The middle of a picture that is cut, or of the black around one that is letterboxed, falls on whole pixels, except
+    for `warp`, which has no need to. An odd pixel is cut on the right and below, or as the manifest's crop says.
     """
     if spec.crop == "none":
         return Placement(spec.width_px / width_px, spec.height_px / height_px, 0.0, 0.0)
@@ -55,7 +55,12 @@ def placement(width_px: int, height_px: int, spec: ImageInput) -> Placement:
         return Placement(scale, scale, (spec.width_px - width_px * scale) / 2, (spec.height_px - height_px * scale) / 2)
     # The epsilon keeps 0.35 * 640 from becoming 223.
     width, height = (max(int(side * scale + 1e-6), 1) for side in (width_px, height_px))
-    left, top = (spec.width_px - width) // 2, (spec.height_px - height) // 2
+    if spec.crop == "letterbox":
+        left, top = (spec.width_px - width) // 2, (spec.height_px - height) // 2
+    elif spec.crop == "centre_round":
+        left, top = -round((width - spec.width_px) / 2), -round((height - spec.height_px) / 2)
+    else:
+        left, top = -((width - spec.width_px) // 2), -((height - spec.height_px) // 2)
     return Placement(width / width_px, height / height_px, float(left), float(top))
 
 

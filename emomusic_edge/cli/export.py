@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emomusic_edge.cli.engine import engine
+from emomusic_edge.cli.export_bundle import inspect, verify
+from emomusic_edge.cli.export_checkpoint import face, reference, scene
 from emomusic_edge.cli.run import CONFIG
 
 if TYPE_CHECKING:
     from emomusic_edge.export.starter import StarterBundle
 
-app = typer.Typer(help="Turn models into bundles that the device runs.", no_args_is_help=True)
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Turn models into bundles that the device runs.\n\nA bundle is a folder: `model.onnx`, a `manifest.json` that "
+    "says everything about it, and what its source answered. Each passes its gates before it is written; "
+    "docs/export.md walks from a checkpoint to the device.",
+)
+for command in (scene, face, reference, verify, inspect, engine):
+    app.command()(command)
 
 _FORCE = typer.Option("--force", help="Make it again although it stands there whole.")
 

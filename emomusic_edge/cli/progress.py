@@ -1,7 +1,10 @@
-"""Long work with a progress bar, for the commands that share it."""
+"""Long work with a progress bar or a spinner, for the commands that share it."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,3 +37,30 @@ def make_starter_music(folder: Path, console: Console) -> Path:
             progress.update(tasks[0], completed=done)
 
         return ensure_starter_music(folder, made)
+
+
+@contextmanager
+def spinning(console: Console, title: str) -> Iterator[Callable[[str], None]]:
+    """A title, then a spinner beside the step at hand; each step that ends leaves a line with its seconds.
+
+    Yields:
+        To be called with one line as each step begins.
+    """
+    console.print(title, style="bold", highlight=False, markup=False)
+    began_s = time.monotonic()
+    at_hand = ""
+
+    def ended() -> None:
+        if at_hand:
+            console.print(f"  {time.monotonic() - began_s:5.1f} s  {at_hand}", highlight=False, markup=False)
+
+    with console.status("") as status:
+
+        def announce(line: str) -> None:
+            nonlocal at_hand, began_s
+            ended()
+            at_hand, began_s = line, time.monotonic()
+            status.update(f"{line} …")
+
+        yield announce
+        ended()

@@ -73,7 +73,8 @@ class MaskedRegressor(nn.Module):
 
     def normalised(self, image: Tensor) -> Tensor:
         """uint8 [N, H, W, 3] -> float32 [N, 3, H, W] as the trunk takes it."""
-        pictures = image.permute(0, 3, 1, 2).float()
+        # The cast comes first: TensorRT takes uint8 as an input and for nothing else.
+        pictures = image.float().permute(0, 3, 1, 2)
         return pictures * self.get_buffer("scale") + self.get_buffer("offset")
 
     def forward(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:

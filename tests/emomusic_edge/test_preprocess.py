@@ -13,7 +13,7 @@ from emomusic_edge.manifest import ImageInput
 from emomusic_edge.preprocess import crop_face, placement, prepare
 
 RESIZES = ("area", "bilinear", "bicubic_antialias", "bilinear_antialias", "warp")
-CROPS = ("none", "centre", "letterbox")
+CROPS = ("none", "centre", "centre_round", "letterbox")
 PHOTO = cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2BGR)
 
 

@@ -1,0 +1,296 @@
+"""`emomusic-edge export scene | face | reference`: a network in PyTorch becomes a bundle."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from emomusic_edge.cli.run import CONFIG
+
+if TYPE_CHECKING:
+    from emomusic_edge.export.network.masked import MaskedRegressor
+    from emomusic_edge.export.pipeline import ExportPlan
+    from emomusic_edge.export.report import ExportReport
+
+Source = Literal["scene", "face"]
+Precision = Literal["fp32", "fp16", "int8"]
+Normalisation = Literal["clip", "imagenet"]
+Transform = Literal["clip", "torchvision", "torchvision-square", "opencv"]
+Activation = Literal["quick_gelu", "gelu"]
+
+_Checkpoint = Annotated[
+    Path,
+    typer.Argument(
+        help="The checkpoint: .safetensors, or what torch.save wrote of a state_dict (plain, fastai's, Lightning's, "
+        "DDP's).",
+        show_default=False,
+    ),
+]
+_PrecisionOption = Annotated[
+    Precision, typer.Option(help="Of the graph's numbers: int8 for a CPU or TensorRT, fp16 for a GPU.")
+]
+_NormalisationOption = Annotated[Normalisation, typer.Option(help="What training subtracted and divided by.")]
+_TransformOption = Annotated[
+    Transform,
+    typer.Option(
+        help="How training resized pictures: CLIPProcessor; torchvision's Resize(s) and CenterCrop(s), or its "
+        "Resize((s, s)); a plain cv2.resize((s, s))."
+    ),
+]
+_SamplesOption = Annotated[
+    int, typer.Option(min=1, max=128, help="T, the bundle's default number of dropout samples for each picture.")
+]
+_DropoutOption = Annotated[
+    float,
+    typer.Option(
+        min=0.01,
+        max=0.95,
+        help="The dropout rate in training. No checkpoint holds it, and the uncertainty rests on it.",
+    ),
+]
+_PicturesOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of real pictures like those that the device will see (for a face model: face crops), at least 24: "
+        "a third calibrates fp16 and int8, the gates judge by the rest. Without it photographs are fetched.",
+        show_default=False,
+    ),
+]
+_OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="The bundle's folder; else one of its name in the data folder, where `run` finds it.", show_default=False
+    ),
+]
+_NameOption = Annotated[
+    str | None, typer.Option(help="The bundle's name; else the checkpoint's and the precision.", show_default=False)
+]
+_LicenceOption = Annotated[str, typer.Option(help="What the weights come under, for the manifest.")]
+_ForceOption = Annotated[
+    bool, typer.Option("--force", help="Write the bundle although a gate failed; its manifest will say so.")
+]
+_JsonOption = Annotated[bool, typer.Option("--json", help="Print the whole report as JSON; progress goes to stderr.")]
+_ModeloptOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="For fp16: the Python of an environment with nvidia-modelopt; else one is made in the cache, once.",
+        show_default=False,
+    ),
+]
+_ConfigOption = Annotated[Path | None, CONFIG]
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where things come from and go.
+
+    Attributes:
+        pictures: folder of the user's own.
+        target: the bundle's folder; None takes one of its name in the data folder.
+        modelopt_python: an interpreter.
+        config: the config file.
+    """
+
+    pictures: Path | None
+    target: Path | None
+    modelopt_python: Path | None
+    config: Path | None
+
+
+def scene(
+    checkpoint: _Checkpoint,
+    precision: _PrecisionOption = "fp32",
+    normalisation: _NormalisationOption = "clip",
+    transform: _TransformOption = "clip",
+    activation: Annotated[
+        Activation, typer.Option(help="Of the CLIP tower: OpenAI's have quick_gelu, most of LAION's gelu.")
+    ] = "quick_gelu",
+    samples: _SamplesOption = 64,
+    dropout: _DropoutOption = 0.3,
+    pictures: _PicturesOption = None,
+    out: _OutOption = None,
+    name: _NameOption = None,
+    licence: _LicenceOption = "as its owner says",
+    force: _ForceOption = False,
+    as_json: _JsonOption = False,
+    modelopt_python: _ModeloptOption = None,
+    config: _ConfigOption = None,
+) -> None:
+    """Turn a fine-tuned scene model (a CLIP image tower with two heads) into a bundle.
+
+        emomusic-edge export scene scene_model.pth
+        emomusic-edge export scene scene_model.pth --precision int8 --pictures ~/Pictures/living-room
+
+    Sizes are read off the checkpoint: ViT-B/32, B/16, L/14, with or without the text tower. Needs the extra `export`.
+    """
+    network, plan = _from_checkpoint(
+        checkpoint, "scene", precision, normalisation, transform, activation, samples, dropout, name, licence, force
+    )
+    _export(network, plan, _Places(pictures, out, modelopt_python, config), as_json=as_json)
+
+
+def face(
+    checkpoint: _Checkpoint,
+    precision: _PrecisionOption = "fp32",
+    normalisation: _NormalisationOption = "imagenet",
+    transform: _TransformOption = "opencv",
+    samples: _SamplesOption = 64,
+    dropout: _DropoutOption = 0.3,
+    pictures: _PicturesOption = None,
+    out: _OutOption = None,
+    name: _NameOption = None,
+    licence: _LicenceOption = "as its owner says",
+    force: _ForceOption = False,
+    as_json: _JsonOption = False,
+    modelopt_python: _ModeloptOption = None,
+    config: _ConfigOption = None,
+) -> None:
+    """Turn a fine-tuned face model (ResNet-18 or -34 with two heads) into a bundle.
+
+        emomusic-edge export face face_model.pth
+
+    Sizes are read off the checkpoint. Needs the extra `export`.
+    """
+    network, plan = _from_checkpoint(
+        checkpoint, "face", precision, normalisation, transform, "quick_gelu", samples, dropout, name, licence, force
+    )
+    _export(network, plan, _Places(pictures, out, modelopt_python, config), as_json=as_json)
+
+
+def reference(
+    only: Annotated[Source | None, typer.Option(help="Only one of the two.", show_default=False)] = None,
+    precision: _PrecisionOption = "fp32",
+    samples: _SamplesOption = 64,
+    pictures: _PicturesOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to make the bundles in; else the data folder's.", show_default=False)
+    ] = None,
+    force: _ForceOption = False,
+    as_json: _JsonOption = False,
+    modelopt_python: _ModeloptOption = None,
+    config: _ConfigOption = None,
+) -> None:
+    """Make both architectures with random weights, to measure speed by. Their answers mean nothing.
+
+    CLIP ViT-B/32 and ResNet-18 with the heads of the design; every surface says that the weights are random.
+    """
+    from emomusic_edge.export.checkpoint.read import require_torch
+
+    require_torch()
+    from emomusic_edge.export.reference_plan import reference_network
+
+    sources: tuple[Source, ...] = ("scene", "face") if only is None else (only,)
+    for source in sources:
+        network, plan = reference_network(source, precision=precision, samples=samples, force=force)
+        target = None if out is None else out / plan.name
+        _export(network, plan, _Places(pictures, target, modelopt_python, config), as_json=as_json)
+
+
+def _from_checkpoint(
+    path: Path,
+    source: Source,
+    precision: Precision,
+    normalisation: Normalisation,
+    transform: Transform,
+    activation: Activation,
+    samples: int,
+    dropout_p: float,
+    name: str | None,
+    licence: str,
+    force: bool,
+) -> tuple[MaskedRegressor, ExportPlan]:
+    from emomusic_edge.export.checkpoint.read import require_torch
+
+    require_torch()
+    from emomusic_edge.export.checkpoint.load import load_checkpoint
+    from emomusic_edge.export.network.masked import NORMALISATIONS, MaskedRegressor
+    from emomusic_edge.export.pipeline import ExportPlan
+    from emomusic_edge.manifest import SourceRecord
+
+    loaded = load_checkpoint(path, source, dropout_p=dropout_p, activation=activation)
+    plan = ExportPlan(
+        name=name or bundle_name(path.stem, precision),
+        title=f"{path.stem} ({loaded.architecture}, {precision})",
+        source=source,
+        architecture=loaded.architecture,
+        image_px=loaded.image_px,
+        dropout_p=dropout_p,
+        normalisation=NORMALISATIONS[normalisation],
+        transform=transform,
+        activation=activation if source == "scene" else "",
+        samples=samples,
+        precision=precision,
+        weights=SourceRecord(name=loaded.file_name, sha256=loaded.sha256, licence=licence),
+        notes=loaded.told,
+        force=force,
+    )
+    return MaskedRegressor(loaded.regressor, plan.normalisation), plan
+
+
+def bundle_name(stem: str, precision: Precision) -> str:
+    """A bundle's name from a checkpoint's: `Scene_Model` in int8 is `scene-model-int8`."""
+    plain = re.sub(r"[^a-z0-9.]+", "-", stem.lower()).strip("-.") or "model"
+    return plain[:50] + ("" if precision == "fp32" else f"-{precision}")
+
+
+def _export(network: MaskedRegressor, plan: ExportPlan, places: _Places, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from emomusic_edge.cli.progress import spinning
+    from emomusic_edge.config import load_config
+    from emomusic_edge.export.pictures import default_pictures, folder_pictures
+    from emomusic_edge.export.pipeline import FACE_MARGIN, export_network
+    from emomusic_edge.export.precision.lower import Lowering
+    from emomusic_edge.export.report import Steps
+    from emomusic_edge.paths import DataLayout
+
+    console = Console(stderr=as_json)
+    paths = load_config(places.config).paths
+    for note in plan.notes:
+        console.print(f"Checkpoint: {note}", style="dim", highlight=False, markup=False)
+    with spinning(console, f"{plan.name}: {plan.architecture}, {plan.precision}") as announce:
+        if places.pictures is not None:
+            sets = folder_pictures(places.pictures)
+        else:
+            sets = default_pictures(plan.source, paths.cache_dir, FACE_MARGIN, announce)
+        report = export_network(
+            network,
+            plan,
+            sets,
+            places.target or DataLayout(paths.data_dir).bundle(plan.name),
+            Lowering(paths.cache_dir, places.modelopt_python),
+            Steps(announce),
+        )
+    if as_json:
+        typer.echo(report.to_json())
+    else:
+        _print(console, report)
+
+
+def _print(console: object, report: ExportReport) -> None:
+    from rich.console import Console
+
+    from emomusic_edge.cli.export_bundle import gate_table
+
+    assert isinstance(console, Console)
+    manifest = report.manifest
+    console.print(gate_table(manifest.gates))
+    if manifest.forced:
+        console.print("A gate failed; written because of --force, and the manifest says so.", style="bold red")
+    seconds = sum(report.seconds.values())
+    console.print(
+        f"{report.bundle}\n{manifest.title}: {seconds:.0f} s, {report.peak_memory_mb:.0f} MB at most. "
+        f"Judged by {report.pictures}.",
+        highlight=False,
+        markup=False,
+    )
+    console.print(
+        f"Try it: emomusic-edge run --set models.{manifest.source}={report.bundle} --source clip.mp4",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )

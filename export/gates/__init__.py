@@ -1,0 +1,1 @@
+"""What every exported bundle passes before it is written: one module a gate."""

@@ -1,0 +1,233 @@
+"""From a network in PyTorch to a bundle on disk: export, lower, judge, write; or nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emomusic_edge.errors import ModelError
+from emomusic_edge.manifest import (
+    GateRecord,
+    ImageInput,
+    Manifest,
+    McDropout,
+    Parity,
+    SourceRecord,
+    TrainingRecord,
+)
+from emomusic_edge.preprocess import prepare
+
+from .bundle import WRITTEN_BY, write_bundle
+from .gates.builder import builder_gate
+from .gates.contract import contract_gate
+from .gates.distribution import distribution_gate
+from .gates.parity import BOUND as PARITY_BOUND
+from .gates.parity import parity_gate, record_answers, seeded_masks
+from .gates.precision import precision_gate
+from .gates.preprocessing import preprocessing_gate
+from .network.masked import MaskedRegressor, Normalisation
+from .network.to_onnx import OPSET, onnx_from_network, quiet_exporter
+from .pictures import PictureSets, at_camera_sizes
+from .precision.lower import Lowering, Precision, lowered
+from .report import ExportReport, Steps, failed, peak_memory_mb
+from .training_transform import HOST_RULES, Transform
+
+Source = Literal["scene", "face"]
+Gate = Literal["contract", "parity", "distribution", "preprocessing", "precision", "builder"]
+ALL_GATES: tuple[Gate, ...] = ("contract", "parity", "distribution", "preprocessing", "precision", "builder")
+
+# The seed's crop: 0.2 of the face box on each side.
+FACE_MARGIN = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPlan:
+    """What is to come out.
+
+    Attributes:
+        name, title, note: the bundle's.
+        source: what the model looks at.
+        architecture: for the manifest.
+        image_px: height and width of `image`.
+        dropout_p: of every dropout layer.
+        samples: the bundle's default T, 1..128.
+        normalisation: what the graph does to uint8 values.
+        transform: how pictures were resized in training.
+        activation: of a CLIP tower's MLPs; empty for others.
+        precision: of the graph.
+        weights: where the weights come from.
+        notes: what was unwrapped or left out of the checkpoint.
+        latency_only: random weights.
+        force: write it although a gate failed.
+        gates: which to run; the others are recorded as not run.
+    """
+
+    name: str
+    title: str
+    source: Source
+    architecture: str
+    image_px: int
+    dropout_p: float
+    normalisation: Normalisation
+    transform: Transform
+    weights: SourceRecord
+    note: str = ""
+    activation: str = ""
+    samples: int = 64
+    precision: Precision = "fp32"
+    notes: tuple[str, ...] = ()
+    latency_only: bool = False
+    force: bool = False
+    gates: tuple[Gate, ...] = ALL_GATES
+
+
+def export_network(
+    network: MaskedRegressor,
+    plan: ExportPlan,
+    pictures: PictureSets,
+    target: Path,
+    lowering: Lowering,
+    steps: Steps,
+) -> ExportReport:
+    """Export a network, judge it and write the bundle.
+
+    Args:
+        network: with its weights, on the CPU.
+        plan: what is to come out.
+        pictures: real ones.
+        target: the bundle's folder.
+        lowering: what fp16 needs.
+        steps: told as they go.
+
+    Returns:
+        The report.
+
+    Raises:
+        ModelError: a gate failed and `plan.force` is not set, the graph breaks the contract, or the folder cannot be
+            written; what stood at `target` is untouched.
+    """
+    quiet_exporter()
+    manifest = _manifest(network, plan)
+    assert manifest.mc_dropout is not None
+    with steps.step("export", f"Exporting {plan.architecture} to ONNX, opset {OPSET}"):
+        graph = onnx_from_network(network, plan.image_px)
+    with steps.step("gate contract", "Gate 1, contract: inputs, outputs, operators, masks"):
+        gates = [contract_gate(graph, manifest)]
+    source_model = graph.SerializeToString()
+    held = [prepare(picture, manifest.image) for picture in pictures.held]
+    masks = seeded_masks(plan.samples, network.mask_width, plan.dropout_p)
+    with steps.step("answers", "Recording PyTorch's answers to made pictures"):
+        record = record_answers(network, plan.image_px, plan.dropout_p, max(plan.samples, 2))
+    gates += _source_gates(network, source_model, manifest, plan, pictures, held, masks, steps)
+    if plan.precision != "fp32":
+        with steps.step("lower", f"Rewriting the graph in {plan.precision}"):
+            calibration = [prepare(picture, manifest.image) for picture in pictures.calibration]
+            graph = lowered(graph, plan.precision, calibration, masks, lowering, steps.announce)
+        with steps.step("gate contract", f"Gate 1 again, contract of the {plan.precision} graph"):
+            gates[0] = contract_gate(graph, manifest)
+        with steps.step("gate precision", f"Gate 5, precision: {plan.precision} against fp32 on {len(held)} pictures"):
+            gates.append(precision_gate(source_model, graph.SerializeToString(), plan.precision, held, masks))
+    if "builder" in plan.gates:
+        with steps.step("gate builder", "Gate 6, builder: TensorRT's parser and builder"):
+            gates.append(builder_gate(graph.SerializeToString(), plan.name))
+    manifest = manifest.model_copy(
+        update={"gates": tuple(gates), "parity": _parity(gates, plan, len(held)), "forced": bool(failed(tuple(gates)))}
+    )
+    _refuse_failed(manifest, force=plan.force)
+    with steps.step("write", f"Writing {target}"):
+        manifest = write_bundle(target, graph, manifest, record)
+    return ExportReport(target, manifest, pictures.told, dict(steps.seconds), peak_memory_mb())
+
+
+def _source_gates(
+    network: MaskedRegressor,
+    model: bytes,
+    manifest: Manifest,
+    plan: ExportPlan,
+    pictures: PictureSets,
+    held: Sequence[NDArray[np.uint8]],
+    masks: NDArray[np.float32],
+    steps: Steps,
+) -> list[GateRecord]:
+    """Gates 2 to 4: the fp32 graph against its source."""
+    gates = []
+    if "parity" in plan.gates:
+        with steps.step("gate parity", f"Gate 2, parity: PyTorch against ONNX Runtime on {len(held)} pictures"):
+            gates.append(parity_gate(network, model, held, masks))
+    if "distribution" in plan.gates:
+        with steps.step("gate distribution", "Gate 3, distribution: 4,000 dropout passes against 4,000 mask rows"):
+            gates.append(distribution_gate(network, model, held, plan.dropout_p))
+    if "preprocessing" in plan.gates:
+        with steps.step("gate preprocessing", f"Gate 4, preprocessing: against training's transform, {plan.transform}"):
+            sized = list(pictures.held) if plan.source == "face" else at_camera_sizes(pictures.held)
+            gates.append(preprocessing_gate(model, manifest.image, plan.transform, sized, network.mask_width))
+    return gates
+
+
+def _manifest(network: MaskedRegressor, plan: ExportPlan) -> Manifest:
+    rule = HOST_RULES[plan.transform]
+    return Manifest(
+        name=plan.name,
+        title=plan.title,
+        note=plan.note,
+        kind="mc_dropout",
+        source=plan.source,
+        latency_only=plan.latency_only,
+        precision=plan.precision,
+        files={"model.onnx": "0" * 64},
+        opset=OPSET,
+        image=ImageInput(
+            height_px=plan.image_px,
+            width_px=plan.image_px,
+            colour_order="rgb",
+            resize=rule.resize,
+            crop=rule.crop,
+            face_margin=FACE_MARGIN if plan.source == "face" else 0.0,
+            normalisation=plan.normalisation.words,
+        ),
+        output_units="findingemo",
+        mc_dropout=McDropout(
+            p=plan.dropout_p,
+            mask_width=network.mask_width,
+            layout=network.layout,
+            default_samples=plan.samples,
+        ),
+        weights=plan.weights,
+        training=TrainingRecord(
+            architecture=plan.architecture,
+            transform=plan.transform,
+            activation=plan.activation,
+            notes=plan.notes,
+        ),
+        created_at=datetime.now(timezone.utc).replace(microsecond=0),
+        written_by=WRITTEN_BY,
+    )
+
+
+def _parity(gates: Sequence[GateRecord], plan: ExportPlan, pictures: int) -> Parity | None:
+    found = next((gate for gate in gates if gate.name == "parity"), None)
+    if found is None:
+        return None
+    return Parity(
+        reference="PyTorch, the fp32 graph" if plan.precision != "fp32" else "PyTorch",
+        pictures=pictures,
+        max_abs_difference=max(found.figures.values()),
+        bound=PARITY_BOUND,
+        unit="FindingEmo units",
+    )
+
+
+def _refuse_failed(manifest: Manifest, *, force: bool) -> None:
+    over = failed(manifest.gates)
+    if over and not force:
+        told = "\n".join(f"  {gate.name}: {gate.told}" for gate in over)
+        raise ModelError(
+            f"Bundle {manifest.name} was not written, {len(over)} of its gates failed:\n{told}",
+            mend="If you know why and want it all the same: --force (the manifest will say so).",
+        )

@@ -1,0 +1,60 @@
+"""fp32 to fp16 or int8: which rewriting a precision needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+Precision = Literal["fp32", "fp16", "int8"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lowering:
+    """Where the tools are.
+
+    Attributes:
+        cache_dir: nvidia-modelopt's environment is made there, once.
+        modelopt_python: the interpreter of an environment that has it; None makes one.
+    """
+
+    cache_dir: Path
+    modelopt_python: Path | None = None
+
+
+def lowered(
+    graph: onnx.ModelProto,
+    precision: Precision,
+    calibration: Sequence[NDArray[np.uint8]],
+    masks: NDArray[np.float32],
+    lowering: Lowering,
+    announce: Callable[[str], None],
+) -> onnx.ModelProto:
+    """Rewrite a graph.
+
+    Args:
+        graph: fp32; it is left as it is.
+        precision: what is wanted; fp32 gives the graph back.
+        calibration: real pictures as the model gets them, uint8 [1, H, W, 3].
+        masks: float32 [T, K].
+        lowering: where the tools are.
+        announce: told one line before anything that takes time.
+
+    Raises:
+        ModelError: a tool failed.
+        MissingExtraError: a package is missing.
+    """
+    if precision == "fp16":
+        from .fp16 import fp16_from_fp32
+
+        return fp16_from_fp32(graph, calibration, masks, lowering.cache_dir, lowering.modelopt_python, announce)
+    if precision == "int8":
+        from .int8 import int8_from_fp32
+
+        return int8_from_fp32(graph, calibration, masks)
+    return graph

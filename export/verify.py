@@ -1,0 +1,134 @@
+"""Hold a bundle against its own record, without the checkpoint: hashes, contract, parity, sampling, builder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from emomusic_edge.errors import ModelError
+from emomusic_edge.manifest import GateRecord, Manifest, read_bundle
+from emomusic_edge.parity_bounds import PARITY_BOUNDS
+from emomusic_edge.parity_record import PARITY_NAME, ParityRecord, parse_parity_record
+
+from .gates.builder import builder_gate
+from .gates.contract import contract_gate
+from .parity import BOUND as RECORDED_BOUND
+from .parity import measure_parity, read_reference
+from .session import cpu_session
+
+
+def verify_bundle(
+    bundle: Path, *, with_builder: bool = True, announce: Callable[[str], None] = lambda _: None
+) -> tuple[Manifest, tuple[GateRecord, ...]]:
+    """Run every gate that needs no checkpoint.
+
+    Args:
+        bundle: its folder.
+        with_builder: also have TensorRT parse and build it, where that is installed.
+        announce: told one line before anything that takes time.
+
+    Returns:
+        The manifest, and what each gate found; a gate that failed is among them and raises nothing.
+
+    Raises:
+        ModelError: the bundle is missing, altered, or no bundle at all.
+    """
+    announce("Hashes: every file against the manifest")
+    manifest, content = read_bundle(bundle)
+    gates = [GateRecord(name="hashes", state="passed", told=f"sha256 of {', '.join(sorted(manifest.files))}")]
+    announce("Contract: inputs, outputs, operators, masks")
+    gates.append(_contract(content, manifest))
+    announce("Parity: ONNX Runtime, optimisation off and all, against the recorded answers")
+    if PARITY_NAME in manifest.files:
+        record = parse_parity_record((bundle / PARITY_NAME).read_bytes())
+        gates += [_recorded_parity(content, manifest, record), _sampling(content, manifest, record)]
+    elif manifest.parity is not None:
+        gates.append(_starter_parity(content, manifest))
+    else:
+        gates.append(GateRecord(name="parity", state="not run", told="no answers of its source are recorded"))
+    if with_builder:
+        announce("Builder: TensorRT's parser and builder")
+        gates.append(builder_gate(content, manifest.name))
+    return manifest, tuple(gates)
+
+
+def _contract(content: bytes, manifest: Manifest) -> GateRecord:
+    try:
+        return contract_gate(onnx.load_model_from_string(content), manifest)
+    except ModelError as error:
+        return GateRecord(name="contract", state="failed", told=str(error))
+
+
+def _recorded_parity(content: bytes, manifest: Manifest, record: ParityRecord) -> GateRecord:
+    """The graph's samples against PyTorch's."""
+    assert manifest.mc_dropout is not None
+    masks = record.masks(manifest.mc_dropout.p)
+    ones = np.ones((1, record.mask_width), np.float32)
+    differences: list[NDArray[np.float64]] = []
+    for optimise in (False, True):
+        session = cpu_session(content, optimise=optimise)
+        images = record.images(manifest.image.height_px, manifest.image.width_px)
+        for image, plain, sampled in zip(images, record.deterministic, record.samples, strict=True):
+            for rows, expected in ((ones, [plain]), (masks, sampled)):
+                (found,) = session.run(["samples"], {"image": image, "masks": rows})
+                differences.append(np.asarray(found, np.float64) - np.asarray(expected, np.float64))
+    apart = np.concatenate(differences)
+    bound = PARITY_BOUNDS[manifest.precision]
+    largest = float(np.abs(apart).max())
+    if manifest.precision == "fp32":
+        holds, told_bound = largest <= RECORDED_BOUND, f"{RECORDED_BOUND:g} max abs"
+    else:
+        holds, told_bound = bound.holds(apart), str(bound)
+    return GateRecord(
+        name="parity",
+        state="passed" if holds else "failed",
+        told=f"{largest:.1e} max abs, {float(np.abs(apart).mean()):.1e} mean abs from {record.reference} on "
+        f"{record.pictures} made pictures, T = {len(record.kept)} (bound {told_bound})",
+        figures={"max_abs": largest, "mean_abs": float(np.abs(apart).mean())},
+    )
+
+
+def _sampling(content: bytes, manifest: Manifest, record: ParityRecord) -> GateRecord:
+    """Mean and variance are those of the samples, and the variance is alive."""
+    assert manifest.mc_dropout is not None
+    session = cpu_session(content)
+    image = record.images(manifest.image.height_px, manifest.image.width_px)[0]
+    worst, least_sd = 0.0, float("inf")
+    for rows in (record.masks(manifest.mc_dropout.p), record.masks(manifest.mc_dropout.p)[:2]):
+        mean, variance, samples = session.run(["mean", "variance", "samples"], {"image": image, "masks": rows})
+        expected = samples.astype(np.float64)
+        worst = max(
+            worst,
+            float(np.abs(mean - expected.mean(axis=0)).max()),
+            float(np.abs(variance - expected.var(axis=0, ddof=1)).max()),
+        )
+        least_sd = min(least_sd, float(expected.std(axis=0, ddof=1).min()))
+    passed = worst <= RECORDED_BOUND and least_sd > 0
+    return GateRecord(
+        name="sampling",
+        state="passed" if passed else "failed",
+        told=f"mean and unbiased variance within {worst:.1e} of the samples' own (bound {RECORDED_BOUND:g}), least "
+        f"standard deviation over T {least_sd:.3f}",
+        figures={"moments_max_abs": worst, "least_sd": least_sd},
+    )
+
+
+def _starter_parity(content: bytes, manifest: Manifest) -> GateRecord:
+    try:
+        reference = read_reference(manifest.name)
+        found = measure_parity(
+            manifest.name, onnx.load_model_from_string(content), reference.weights_sha256, str(manifest.parity)
+        )
+    except ModelError as error:
+        return GateRecord(name="parity", state="failed", told=str(error))
+    return GateRecord(
+        name="parity",
+        state="passed",
+        told=f"{found.max_abs_difference:.1e} from {found.reference} on {found.pictures} made pictures "
+        f"(bound {found.bound:g})",
+        figures={"max_abs": found.max_abs_difference},
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,27 +13,130 @@ from scipy.stats import spearmanr
 
 from emomusic_edge.errors import ModelError
 
+Precision = Literal["fp16", "int8"]
 AXES = ("valence", "arousal")
-Pair = tuple[float, float]
 
-# FindingEmo units, mean absolute difference of `mean` over the pictures.
-BOUNDS: dict[str, float] = {"fp16": 0.02, "int8": 0.10}
-RANK_BOUND = 0.98
-# With 12 pictures one exchange of neighbours costs 0.007 of rank correlation, so that 0.98 allows two; with 6 it costs
-# 0.06, and a good graph would fail by chance.
+# Mean absolute difference of `mean` over the pictures, FindingEmo units, each axis.
+BOUNDS: dict[Precision, float] = {"fp16": 0.02, "int8": 0.10}
+LEAST_RANK_CORRELATION = 0.98
+# Two neighbours that change places cost 12 / (n^3 - n) of rank correlation: 0.007 with 12 pictures, 0.057 with 6, where
+# a good graph would fail by chance.
 LEAST_PICTURES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class AxisFigures:
-    """How far the answers of one axis are apart.
+    """How far two graphs' answers are apart on one axis.
 
     Attributes:
-        mean_abs_difference: over the pictures; FindingEmo units for means, their square for variances.
-        max_abs_difference: likewise.
-        rank_correlation: Spearman's, -1..1; 0 where either graph gives every picture the same answer.
+        mean_abs: mean absolute difference over the pictures.
+        max_abs: the largest.
+        rank_correlation: Spearman's, -1..1; 0 where a graph gives every picture the same answer.
     """
 
-    mean_abs_difference: float
-    max_abs_difference: float
+    mean_abs: float
+    max_abs: float
     rank_correlation: float
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionFigures:
+    """What holding a graph of lower precision against fp32 gave.
+
+    Attributes:
+        precision: of the candidate.
+        pictures: how many there were.
+        mean: figures of the output `mean` by axis, FindingEmo units.
+        variance: of the output `variance`, their square; for information, no bound stands on it.
+    """
+
+    precision: Precision
+    pictures: int
+    mean: dict[str, AxisFigures]
+    variance: dict[str, AxisFigures]
+
+    def failures(self) -> tuple[str, ...]:
+        """Each bound that was missed, as a sentence; empty when all hold."""
+        return tuple(self._missed())
+
+    def _missed(self) -> Iterator[str]:
+        bound = BOUNDS[self.precision]
+        for axis, figures in self.mean.items():
+            # Not `>`: what is not a number passes no bound.
+            if not figures.mean_abs <= bound:
+                yield (
+                    f"{self.precision} differs from fp32 by {figures.mean_abs:.3f} in {axis} (mean absolute difference "
+                    f"over {self.pictures} pictures); at most {bound:.2f} is allowed"
+                )
+            if not figures.rank_correlation >= LEAST_RANK_CORRELATION:
+                yield (
+                    f"{self.precision} orders the {self.pictures} pictures otherwise than fp32 in {axis}: rank "
+                    f"correlation {figures.rank_correlation:.3f}; at least {LEAST_RANK_CORRELATION} is asked for"
+                )
+
+
+def measure_precision(
+    fp32: bytes,
+    candidate: bytes,
+    images: Sequence[NDArray[np.uint8]],
+    masks: NDArray[np.float32],
+    precision: Precision,
+) -> PrecisionFigures:
+    """Run both graphs on ONNX Runtime's CPU kernels and compare.
+
+    Args:
+        fp32: the content of the exported model.onnx.
+        candidate: the content of the rewritten one.
+        images: at least LEAST_PICTURES, uint8 [1, H, W, 3], of files that calibration did not see, and as different
+            from each other as can be: pictures with the same answer only add noise to the ranks.
+        masks: float32 [T, K], the same for both; T as it is to be used.
+        precision: of the candidate; tells which bound holds.
+
+    Raises:
+        ModelError: there are too few pictures, or a graph does not run.
+    """
+    if len(images) < LEAST_PICTURES:
+        raise ModelError(
+            f"{len(images)} pictures are too few to hold {precision} against fp32 by; rank correlation needs "
+            f"{LEAST_PICTURES} at least.",
+            mend="give more pictures, or a folder that has them",
+        )
+    expected, found = (_answers(content, images, masks, name) for content, name in ((fp32, "fp32"), (candidate, precision)))
+    return PrecisionFigures(
+        precision=precision,
+        pictures=len(images),
+        mean=_by_axis(expected[0], found[0]),
+        variance=_by_axis(expected[1], found[1]),
+    )
+
+
+def _answers(
+    content: bytes, images: Sequence[NDArray[np.uint8]], masks: NDArray[np.float32], name: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Means and variances, float64 [N, 2] each."""
+    options = ort.SessionOptions()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        answers = [session.run(["mean", "variance"], {"image": image, "masks": masks}) for image in images]
+    except Exception as cause:
+        raise ModelError(f"The {name} graph does not run on ONNX Runtime {ort.__version__}: {cause}") from cause
+    means, variances = (np.array([answer[place] for answer in answers], np.float64) for place in (0, 1))
+    return means, variances
+
+
+def _by_axis(expected: NDArray[np.float64], found: NDArray[np.float64]) -> dict[str, AxisFigures]:
+    figures = {}
+    for place, axis in enumerate(AXES):
+        one, other = expected[:, place], found[:, place]
+        apart = np.abs(one - other)
+        figures[axis] = AxisFigures(float(apart.mean()), float(apart.max()), _rank_correlation(one, other))
+    return figures
+
+
+def _rank_correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    # Spearman's is not defined on constants, and scipy warns of them.
+    if np.ptp(one) == 0.0 or np.ptp(other) == 0.0:
+        return 0.0
+    return float(spearmanr(one, other).statistic)

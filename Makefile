@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ORACLE := .venv-mediapipe
+RTX := .venv-rtx
 PIP_QUIET := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-pythons lint types broker oracle pictures clean
+.PHONY: help demo test test-fast test-pythons lint types broker oracle rtx bench-export pictures clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,8 +16,9 @@ help: ## what can be made
 demo: $(VENV)/.installed ## set up everything and run: camera or demo clip in, music out
 	@$(BIN)/emomusic-edge demo $(ARGS)
 
-test: $(VENV)/.installed-test broker lint types oracle ## set up everything and pass the tests
-	MEDIAPIPE_PYTHON=$(wildcard $(CURDIR)/$(ORACLE)/bin/python) $(BIN)/pytest
+test: $(VENV)/.installed-export broker lint types oracle rtx ## set up everything and pass the tests
+	MEDIAPIPE_PYTHON=$(wildcard $(CURDIR)/$(ORACLE)/bin/python) \
+	TENSORRT_RTX_PYTHON=$(wildcard $(CURDIR)/$(RTX)/bin/python) $(BIN)/pytest
 
 test-fast: $(VENV)/.installed-test ## only what needs no broker, no other environment and no minutes
 	$(BIN)/pytest -m "not slow and not broker and not peer and not wheel"
@@ -29,6 +31,9 @@ test-pythons: ## the fast tests on every Python 3.10 to 3.13 that this machine h
 	  else echo "== Python $$version: not on this machine"; fi; \
 	done; \
 	if [ -z "$$ran" ]; then echo "No Python 3.10 to 3.13 was found"; exit 1; fi; echo "Passed on:$$ran"
+
+bench-export: $(VENV)/.installed-export ## seconds and memory that the exports take
+	@$(BIN)/python benchmarks/export_cost.py
 
 lint: $(VENV)/.installed-test ## ruff
 	$(BIN)/ruff check .
@@ -50,6 +55,16 @@ $(ORACLE)/.tried: setup.cfg Makefile
 	  $(ORACLE)/bin/pip install $(PIP_QUIET) --editable . absl-py attrs flatbuffers matplotlib 'protobuf>=4.25.8,<5' && \
 	  $(ORACLE)/bin/pip install $(PIP_QUIET) --no-deps mediapipe==0.10.18; \
 	else mkdir -p $(ORACLE); echo "No Python 3.10 to 3.12 here: the tests against MediaPipe will be skipped"; fi
+	@touch $@
+
+# TensorRT's parser and builder without a GPU; its wheel carries hundreds of megabytes of libraries.
+rtx: $(RTX)/.tried
+
+$(RTX)/.tried: Makefile
+	@mkdir -p $(RTX); if [ "$$(uname -m)" = x86_64 ]; then \
+	  echo "Installing TensorRT for RTX into $(RTX), to hold exported graphs against"; \
+	  $(PYTHON) -m venv --clear $(RTX) && $(RTX)/bin/pip install $(PIP_QUIET) numpy onnx tensorrt-rtx==1.7.1.116; \
+	else echo "TensorRT for RTX has no wheel for $$(uname -m): the tests with it will be skipped"; fi
 	@touch $@
 
 pictures: $(VENV)/.installed-test ## draw the README's pictures again from a run of the demo
@@ -75,3 +90,8 @@ $(VENV)/.installed-test: setup.cfg pyproject.toml | $(VENV)/.made
 	@echo "Installing emomusic-edge and what its tests need into $(VENV)"
 	@$(BIN)/pip install $(PIP_QUIET) --editable '.[test]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-export: $(VENV)/.installed-test
+	@echo "Installing PyTorch and transformers, for the tests of the export (without them they are skipped)"
+	@$(BIN)/pip install $(PIP_QUIET) --editable '.[test,test-export]'
+	@touch $@

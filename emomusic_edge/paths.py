@@ -38,6 +38,11 @@ class DataLayout:
         return self.root / "models"
 
     @property
+    def engines(self) -> Path:
+        """What TensorRT made of bundles on this device; see emomusic_edge.engine_store."""
+        return self.root / "engines"
+
+    @property
     def starter_music(self) -> Path:
         """The pieces the package makes itself, as OGG, and their index."""
         return self.root / "starter-music"

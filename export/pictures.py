@@ -24,6 +24,9 @@ Source = Literal["scene", "face"]
 # A rank correlation of fewer says little.
 LEAST_HELD = 12
 LEAST_CALIBRATION = 8
+# One and a half stops down, one up.
+LIGHTS = (1.0, 0.35, 2.0)
+_GAMMA = 2.2
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
 
@@ -159,6 +162,28 @@ def at_camera_sizes(pictures: Sequence[Image]) -> list[Image]:
     """
     sizes = ((640, 480), (1280, 720), (1920, 1080), (853, 641))
     return [_in_size(picture, *sizes[place % len(sizes)]) for place, picture in enumerate(pictures)]
+
+
+def exposed(picture: Image, light: float) -> Image:
+    """A picture as a camera would see it with `light` times the light: linear in light, clipped at white.
+
+    Args:
+        picture: uint8 [H, W, 3].
+        light: 1 leaves it as it is.
+    """
+    # A display's gamma of 2.2 is what cameras encode for.
+    levels = np.clip((np.arange(256) / 255.0) ** _GAMMA * light, 0.0, 1.0) ** (1.0 / _GAMMA) * 255.0
+    return np.asarray(cv2.LUT(picture, np.round(levels).astype(np.uint8)), np.uint8)
+
+
+def in_any_light(pictures: Sequence[Image]) -> list[Image]:
+    """Each picture as it is, in a dim room and in bright light: a room's answers spread over its day."""
+    return [exposed(picture, light) for picture in pictures for light in LIGHTS]
+
+
+def in_changing_light(pictures: Sequence[Image]) -> list[Image]:
+    """Each picture once, in one light after the other: ranges for calibration at no more cost."""
+    return [exposed(picture, LIGHTS[place % len(LIGHTS)]) for place, picture in enumerate(pictures)]
 
 
 def _in_size(picture: Image, width_px: int, height_px: int) -> Image:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from emomusic_edge.errors import ModelError
@@ -33,7 +34,7 @@ from .gates.precision import precision_gate
 from .gates.preprocessing import preprocessing_gate
 from .network.masked import MaskedRegressor, Normalisation
 from .network.to_onnx import OPSET, onnx_from_network, quiet_exporter
-from .pictures import PictureSets, at_camera_sizes
+from .pictures import PictureSets, at_camera_sizes, in_any_light, in_changing_light
 from .precision.lower import Lowering, Precision, lowered
 from .report import ExportReport, Steps, failed, peak_memory_mb
 from .training_transform import HOST_RULES, Transform
@@ -127,12 +128,12 @@ def export_network(
     gates += _source_gates(network, source_model, manifest, plan, pictures, held, masks, steps)
     if plan.precision != "fp32":
         with steps.step("lower", f"Rewriting the graph in {plan.precision}"):
-            calibration = [prepare(picture, manifest.image) for picture in pictures.calibration]
-            graph = lowered(graph, plan.precision, calibration, masks, lowering, steps.announce)
+            calibration = [prepare(picture, manifest.image) for picture in in_changing_light(pictures.calibration)]
+            graph = lowered(graph, plan.precision, calibration, lowering, steps.announce)
         with steps.step("gate contract", f"Gate 1 again, contract of the {plan.precision} graph"):
             gates[0] = contract_gate(graph, manifest)
-        with steps.step("gate precision", f"Gate 5, precision: {plan.precision} against fp32 on {len(held)} pictures"):
-            gates.append(precision_gate(source_model, graph.SerializeToString(), plan.precision, held, masks))
+        if "precision" in plan.gates:
+            gates.append(_precision(source_model, graph, manifest, plan.precision, pictures, masks, steps))
     if "builder" in plan.gates:
         with steps.step("gate builder", "Gate 6, builder: TensorRT's parser and builder"):
             gates.append(builder_gate(graph.SerializeToString(), plan.name))
@@ -165,9 +166,24 @@ def _source_gates(
             gates.append(distribution_gate(network, model, held, plan.dropout_p))
     if "preprocessing" in plan.gates:
         with steps.step("gate preprocessing", f"Gate 4, preprocessing: against training's transform, {plan.transform}"):
-            sized = list(pictures.held) if plan.source == "face" else at_camera_sizes(pictures.held)
+            sized = at_camera_sizes(pictures.held)
             gates.append(preprocessing_gate(model, manifest.image, plan.transform, sized, network.mask_width))
     return gates
+
+
+def _precision(
+    source_model: bytes,
+    graph: onnx.ModelProto,
+    manifest: Manifest,
+    precision: Literal["fp16", "int8"],
+    pictures: PictureSets,
+    masks: NDArray[np.float32],
+    steps: Steps,
+) -> GateRecord:
+    """Gate 5: the lowered graph against the fp32 one."""
+    images = [prepare(picture, manifest.image) for picture in in_any_light(pictures.held)]
+    with steps.step("gate precision", f"Gate 5, precision: {precision} against fp32 on {len(images)} pictures"):
+        return precision_gate(source_model, graph.SerializeToString(), precision, images, masks)
 
 
 def _manifest(network: MaskedRegressor, plan: ExportPlan) -> Manifest:

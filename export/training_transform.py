@@ -60,14 +60,11 @@ def trained_with(image: Image, transform: Transform, size_px: int) -> NDArray[np
 
 
 def _clip(rgb: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    from transformers import CLIPImageProcessor
+    import transformers
 
     # In transformers 5 the plain name wants torchvision; the one on Pillow is what OpenAI's models were published with.
-    try:
-        from transformers import CLIPImageProcessorPil as Processor
-    except ImportError:
-        Processor = CLIPImageProcessor  # noqa: N806 (a class)
-    processor = Processor(
+    name = "CLIPImageProcessorPil" if hasattr(transformers, "CLIPImageProcessorPil") else "CLIPImageProcessor"
+    processor = getattr(transformers, name)(
         size={"shortest_edge": size_px},
         crop_size={"height": size_px, "width": size_px},
         do_rescale=False,

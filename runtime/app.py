@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -12,21 +13,27 @@ import cv2
 import sdnotify
 
 from emomusic_edge.config import Settings, read_password
-from emomusic_edge.contracts import AffectModel, FaceDetector, Player, Publisher, ValenceArousal
+from emomusic_edge.contracts import FaceDetector, Player, Publisher, ValenceArousal
+from emomusic_edge.cuda_probe import probe_cuda
 from emomusic_edge.deam_index.alignment import Alignment, AlignmentMethod
 from emomusic_edge.deam_index.index_file import read_index
+from emomusic_edge.engine_store import EngineStore
 from emomusic_edge.errors import ConfigError, ModelError, SourceError
 from emomusic_edge.manifest import Manifest, read_bundle
+from emomusic_edge.paths import DataLayout
 
 from .audio.player import MusicPlayer
 from .camera import source_from
 from .capture import FastFrames, FrameFeed, LatestFrameCapture
-from .engine import OrtEngine
+from .engines.choose import Chosen, EngineMakers, choose_engine
+from .engines.onnx_runtime import OrtEngine
+from .engines.tensorrt import TensorRTEngine, import_tensorrt
 from .faces.blazeface import BlazeFace
 from .faces.confirm import ConfirmedFaces
 from .faces.mediapipe_detector import MediaPipeDetector
 from .faces.primary import PrimaryFace
 from .fusion import FusionRule
+from .loaded_models import Models
 from .locate import MAKE_STARTERS, audio_folder, find_bundle, index_file
 from .loop import Loop, Observer, Parts
 from .matcher import Matcher
@@ -38,6 +45,8 @@ from .stabilizer import Stabilizer, StabilizerRule
 from .summary import RunSummary
 from .targets import Targets
 from .timing import FrameTime, RealTime
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +62,6 @@ class RunPlan:
     fast: bool = False
     max_frames: int | None = None
     stop: threading.Event | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Models:
-    """The loaded models and what they truly run on."""
-
-    detector: FaceDetector
-    face: AffectModel
-    face_manifest: Manifest
-    scene: AffectModel
-    scene_manifest: Manifest
-    providers: dict[str, str]
-
-    @property
-    def notice(self) -> str:
-        """One line for every surface: which models are starters or have random weights; empty when none is."""
-        told = []
-        for manifest in (self.scene_manifest, self.face_manifest):
-            if manifest.latency_only:
-                told.append(f"{manifest.title}: random weights, its answers mean nothing")
-            elif manifest.starter:
-                told.append(manifest.title)
-        return f"Runs on {' and '.join(told)}: an idea of the real thing, not it." if told else ""
 
 
 class App:
@@ -151,6 +137,8 @@ class App:
             SourceError: the source does not open.
         """
         with contextlib.ExitStack() as started:
+            for close in self.models.closers:
+                started.callback(close)
             for part in (self._player, self._publisher, self._feed):
                 started.callback(part.close)
                 part.start()
@@ -195,35 +183,57 @@ def _feed(settings: Settings, plan: RunPlan) -> tuple[str, FrameFeed]:
     return source.name, FastFrames(source, settings.loop.frames_per_second)
 
 
-def _engine(name_or_path: str, settings: Settings) -> tuple[OrtEngine, Manifest]:
+def _engine(name_or_path: str, settings: Settings) -> tuple[Chosen, Manifest]:
     manifest, model = read_bundle(find_bundle(name_or_path, settings), mend=MAKE_STARTERS)
-    return OrtEngine(model, name=manifest.name, threads=settings.models.threads), manifest
+    threads = settings.models.threads
+    makers = EngineMakers(
+        probe=probe_cuda,
+        import_tensorrt=import_tensorrt,
+        tensorrt=lambda plan, name, trt: TensorRTEngine(plan, name=name, trt=trt),
+        onnx_runtime=lambda model, name, providers: OrtEngine(model, name=name, threads=threads, providers=providers),
+    )
+    chosen = choose_engine(
+        model,
+        manifest,
+        makers,
+        wanted=settings.models.engine,
+        samples=settings.models.samples,
+        store=EngineStore(DataLayout(settings.paths.data_dir).engines),
+    )
+    for reason in chosen.passed_over:
+        _log.log(reason.level, "%s: %s", manifest.name, reason)
+    return chosen, manifest
 
 
-def _affect_model(name_or_path: str, source: str, settings: Settings) -> tuple[AffectPredictor, Manifest]:
-    engine, manifest = _engine(name_or_path, settings)
+def _affect_model(name_or_path: str, source: str, settings: Settings) -> tuple[AffectPredictor, Manifest, Chosen]:
+    chosen, manifest = _engine(name_or_path, settings)
     if manifest.source != source:
         raise ModelError(
             f"Model bundle {manifest.name} is a {manifest.source or manifest.kind} model, a {source} model is needed.",
             mend=f"Name another one in the config: models.{source}",
         )
-    chosen = settings.models
-    predictor = AffectPredictor(engine, manifest, samples=chosen.samples, masks=chosen.masks, seed=chosen.mask_seed)
-    return predictor, manifest
+    models = settings.models
+    predictor = AffectPredictor(
+        chosen.engine, manifest, samples=models.samples, masks=models.masks, seed=models.mask_seed
+    )
+    return predictor, manifest, chosen
 
 
 def _models(settings: Settings) -> Models:
-    scene, scene_manifest = _affect_model(settings.models.scene, "scene", settings)
-    face, face_manifest = _affect_model(settings.models.face, "face", settings)
+    scene, scene_manifest, on_scene = _affect_model(settings.models.scene, "scene", settings)
+    face, face_manifest, on_face = _affect_model(settings.models.face, "face", settings)
+    closers = [on_scene.close, on_face.close]
     detector: FaceDetector
     if settings.models.detector == "mediapipe":
         detector, runs_on = MediaPipeDetector(min_score=settings.faces.min_score), "mediapipe"
     else:
-        engine, manifest = _engine(settings.models.detector, settings)
+        chosen, manifest = _engine(settings.models.detector, settings)
+        closers.append(chosen.close)
+        engine = chosen.engine
         detector, runs_on = BlazeFace(engine, manifest, min_score=settings.faces.min_score), engine.provider
     detector = ConfirmedFaces(detector, start_score=settings.faces.start_score)
     providers = {"detector": runs_on, "face": face.provider, "scene": scene.provider}
-    return Models(detector, face, face_manifest, scene, scene_manifest, providers)
+    return Models(detector, face, face_manifest, scene, scene_manifest, providers, tuple(closers))
 
 
 def _music(settings: Settings, player: Player) -> Music:

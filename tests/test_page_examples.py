@@ -13,7 +13,7 @@ from pages import NAMES, blocks, text_of
 from emomusic_edge.config import Settings, load_config
 from emomusic_edge.deam_index.annotations import read_annotations
 from emomusic_edge.manifest import read_bundle
-from emomusic_edge.runtime.engine import OrtEngine
+from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
 from emomusic_edge.runtime.predictors import AffectPredictor
 
 

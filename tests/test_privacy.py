@@ -39,7 +39,7 @@ def test_a_run_writes_only_what_it_was_asked_to(starter_layout: DataLayout, mate
 
 
 def test_telemetry_is_off_before_onnx_runtime_is_imported() -> None:
-    code = "import os, emomusic_edge.runtime.engine; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    code = "import os, emomusic_edge.runtime.engines.onnx_runtime; print(os.environ['ORT_DISABLE_TELEMETRY'])"
     environment = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert told.stdout.strip() == "1"

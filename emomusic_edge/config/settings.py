@@ -66,6 +66,10 @@ class ModelsSettings(Section):
         Literal["blazeface-full", "blazeface-short", "mediapipe"],
         Field(description="The face detector; `mediapipe` needs that package beside this one."),
     ] = "blazeface-full"
+    engine: Annotated[
+        Literal["auto", "tensorrt", "cuda", "cpu"],
+        Field(description="What runs the models: `auto` takes the best there is; another falls back too, and says so."),
+    ] = "auto"
     samples: Annotated[
         int | None,
         Field(ge=1, le=128, description="T, the Monte Carlo dropout samples for each picture."),

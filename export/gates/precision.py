@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from emomusic_edge.errors import ModelError
+from emomusic_edge.manifest import GateRecord
 
 Precision = Literal["fp16", "int8"]
 AXES = ("valence", "arousal")
@@ -101,12 +102,44 @@ def measure_precision(
             f"{LEAST_PICTURES} at least.",
             mend="give more pictures, or a folder that has them",
         )
-    expected, found = (_answers(content, images, masks, name) for content, name in ((fp32, "fp32"), (candidate, precision)))
+    expected, found = (
+        _answers(content, images, masks, name) for content, name in ((fp32, "fp32"), (candidate, precision))
+    )
     return PrecisionFigures(
         precision=precision,
         pictures=len(images),
         mean=_by_axis(expected[0], found[0]),
         variance=_by_axis(expected[1], found[1]),
+    )
+
+
+def precision_gate(
+    fp32: bytes,
+    candidate: bytes,
+    precision: Precision,
+    images: Sequence[NDArray[np.uint8]],
+    masks: NDArray[np.float32],
+) -> GateRecord:
+    """The same as a gate's record, with every figure in it."""
+    found = measure_precision(fp32, candidate, images, masks, precision)
+    failures = found.failures()
+    figures = {
+        f"{output}_{axis}_{name}": getattr(axis_figures, name)
+        for output, axes in (("mean", found.mean), ("variance", found.variance))
+        for axis, axis_figures in axes.items()
+        for name in ("mean_abs", "max_abs", "rank_correlation")
+    }
+    told = ", ".join(
+        f"{axis} {axis_figures.mean_abs:.4f} mean abs, rank correlation {axis_figures.rank_correlation:.3f}"
+        for axis, axis_figures in found.mean.items()
+    )
+    return GateRecord(
+        name="precision",
+        state="failed" if failures else "passed",
+        told="; ".join(failures)
+        or f"{precision} against fp32 on {found.pictures} pictures: {told} (bounds {BOUNDS[precision]:g}, "
+        f"{LEAST_RANK_CORRELATION:g})",
+        figures=figures,
     )
 
 

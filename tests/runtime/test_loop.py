@@ -40,7 +40,7 @@ from emomusic_edge.paths import DataLayout, packaged_bundle
 from emomusic_edge.runtime.audio.player import MusicPlayer
 from emomusic_edge.runtime.camera import source_from
 from emomusic_edge.runtime.capture import FastFrames, LatestFrameCapture
-from emomusic_edge.runtime.engine import OrtEngine
+from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
 from emomusic_edge.runtime.faces.blazeface import BlazeFace
 from emomusic_edge.runtime.faces.primary import PrimaryFace
 from emomusic_edge.runtime.fusion import FusionRule

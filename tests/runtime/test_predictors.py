@@ -13,7 +13,7 @@ from stub_models import DROPOUT_P, FEATURES, MASK_WIDTH, mc_dropout_manifest, re
 from emomusic_edge.errors import ModelError
 from emomusic_edge.manifest import Manifest, McDropout, read_bundle
 from emomusic_edge.preprocess import prepare
-from emomusic_edge.runtime.engine import OrtEngine
+from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
 from emomusic_edge.runtime.predictors import AffectPredictor, MaskBank
 
 

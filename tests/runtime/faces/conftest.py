@@ -6,7 +6,7 @@ import pytest
 
 from emomusic_edge.export.detector import FULL_RANGE, SHORT_RANGE, BlazeFaceVariant, detector_manifest
 from emomusic_edge.export.from_tflite import detector_graph
-from emomusic_edge.runtime.engine import OrtEngine
+from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
 from emomusic_edge.runtime.faces.blazeface import BlazeFace
 
 # The scores below which MediaPipe's own graphs tell no face (face_detection_full_range and …_short_range).

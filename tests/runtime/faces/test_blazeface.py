@@ -16,7 +16,7 @@ from emomusic_edge.errors import ModelError
 from emomusic_edge.export.bundle import IR_VERSION, OPSET
 from emomusic_edge.export.detector import FULL_RANGE, detector_manifest
 from emomusic_edge.manifest import Manifest
-from emomusic_edge.runtime.engine import OrtEngine
+from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
 from emomusic_edge.runtime.faces.blazeface import BlazeFace
 
 ASTRONAUT = cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2BGR)

@@ -1,0 +1,43 @@
+"""The models of a run, loaded: what they are, what they truly run on, and what every surface must say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from emomusic_edge.contracts import AffectModel, FaceDetector
+from emomusic_edge.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The loaded models.
+
+    Attributes:
+        detector: finds faces.
+        face: the face model.
+        face_manifest: its bundle's.
+        scene: the scene model.
+        scene_manifest: its bundle's.
+        providers: what each truly runs on, by `detector`, `face` and `scene`.
+        closers: let go of what the engines hold.
+    """
+
+    detector: FaceDetector
+    face: AffectModel
+    face_manifest: Manifest
+    scene: AffectModel
+    scene_manifest: Manifest
+    providers: dict[str, str]
+    closers: tuple[Callable[[], None], ...] = ()
+
+    @property
+    def notice(self) -> str:
+        """One line for every surface: which models are starters or have random weights; empty when none is."""
+        told = []
+        for manifest in (self.scene_manifest, self.face_manifest):
+            if manifest.latency_only:
+                told.append(f"{manifest.title}: random weights, its answers mean nothing")
+            elif manifest.starter:
+                told.append(manifest.title)
+        return f"Runs on {' and '.join(told)}: an idea of the real thing, not it." if told else ""

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from stub_models import write_mc_dropout_bundle
+
+from emomusic_edge.errors import ModelError
+from emomusic_edge.export.verify import verify_bundle
+from emomusic_edge.paths import DataLayout, packaged_bundle
+
+
+def states(bundle: Path) -> dict[str, str]:
+    return {gate.name: gate.state for gate in verify_bundle(bundle, with_builder=False)[1]}
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, small_scene: object, scenes: object) -> Path:
+    from test_pipeline import QUICK, export
+
+    folder = tmp_path_factory.mktemp("exported") / "b"
+    export(small_scene, scenes, folder, QUICK)  # type: ignore[arg-type]
+    return folder
+
+
+@pytest.fixture
+def bundle(exported: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(exported, tmp_path / "b"))
+
+
+def altered(bundle: Path, name: str, content: bytes) -> Path:
+    """A bundle with another file, and a manifest that says it is right."""
+    (bundle / name).write_bytes(content)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["files"][name] = sha256(content).hexdigest()
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    return bundle
+
+
+def test_an_exported_bundle_holds_without_its_checkpoint(bundle: Path) -> None:
+    assert states(bundle) == {"hashes": "passed", "contract": "passed", "parity": "passed", "sampling": "passed"}
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "parity.json", "manifest.json"])
+def test_a_flipped_byte_anywhere_is_found(name: str, bundle: Path) -> None:
+    content = bytearray((bundle / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (bundle / name).write_bytes(content)
+    with pytest.raises(ModelError):
+        verify_bundle(bundle, with_builder=False)
+
+
+def test_weights_that_are_not_those_of_the_record_are_found(bundle: Path) -> None:
+    model = onnx.load(bundle / "model.onnx")
+    for tensor in model.graph.initializer:
+        if tensor.name.endswith("arousal_head.8.bias"):
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(0.001), tensor.name))
+    assert states(altered(bundle, "model.onnx", model.SerializeToString()))["parity"] == "failed"
+
+
+def test_a_graph_that_breaks_the_contract_is_found(bundle: Path) -> None:
+    model = onnx.load(bundle / "model.onnx")
+    model.graph.node.append(onnx.helper.make_node("RandomUniform", [], ["stray"], shape=[2]))
+    found = states(altered(bundle, "model.onnx", model.SerializeToString()))
+    assert found["contract"] == "failed"
+
+
+@pytest.mark.parametrize("content", [b"{}", b"", b"[1]", b'{"schema_version": 1, "pictures": 99}'])
+def test_a_record_that_is_none_is_refused(content: bytes, bundle: Path) -> None:
+    with pytest.raises(ModelError, match=r"parity\.json"):
+        verify_bundle(altered(bundle, "parity.json", content), with_builder=False)
+
+
+def test_the_starters_hold(starter_layout: DataLayout) -> None:
+    for name in ("face-starter", "blazeface-full", "blazeface-short"):
+        assert states(starter_layout.bundle(name)) == {"hashes": "passed", "contract": "passed", "parity": "passed"}
+
+
+def test_what_has_no_record_says_so(tmp_path: Path) -> None:
+    write_mc_dropout_bundle(tmp_path / "b")
+    assert states(tmp_path / "b")["parity"] == "not run"
+    assert states(packaged_bundle("scene-starter"))["parity"] == "not run"

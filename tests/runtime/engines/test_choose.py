@@ -1,0 +1,213 @@
+"""The fall-back: TensorRT, else ONNX Runtime on CUDA, else on the CPU; and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from cuda_fake import FakeCudaDevice
+from stub_models import MASK_WIDTH, SIZE_PX, mc_dropout_graph, write_mc_dropout_bundle
+from tensorrt_fake import VERSIONS, FakeTensorRT
+
+from emomusic_edge.contracts import InferenceEngine
+from emomusic_edge.cuda_probe import Gpu
+from emomusic_edge.engine_store import PLAN_NAME, EngineRecord, EngineStore, engine_key
+from emomusic_edge.errors import ModelError
+from emomusic_edge.export.tensorrt.build import BuildRequest, build_engine
+from emomusic_edge.manifest import Manifest, read_bundle
+from emomusic_edge.runtime.engines.choose import CPU_PROVIDER, CUDA_PROVIDER, Chosen, EngineMakers, choose_engine
+from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
+from emomusic_edge.runtime.engines.tensorrt import TensorRTEngine
+
+ORIN = Gpu("Orin", 8, "8.7", "12.6", "36.4.3")
+NO_DRIVER = "no NVIDIA driver was found"
+Wanted = Literal["auto", "tensorrt", "cuda", "cpu"]
+
+
+class CudaOrt:
+    """Stands for an ONNX Runtime that was built with CUDA."""
+
+    provider = CUDA_PROVIDER
+
+    def run(self, inputs: Any) -> Any:
+        raise NotImplementedError
+
+
+class Machine:
+    """What a machine has; `chosen` loads the stub bundle on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bundle = folder / "models" / "face-stub"
+        write_mc_dropout_bundle(self.bundle)
+        self.manifest, self.model = read_bundle(self.bundle)
+        self.store = EngineStore(folder / "engines")
+        self.gpu: Gpu | str = ORIN
+        self.trt: FakeTensorRT | None = FakeTensorRT(VERSIONS[0])
+        self.ort_has_cuda = False
+        self.asked: list[str] = []
+
+    def keep_engine(self, trt: FakeTensorRT | None = None, gpu: Gpu = ORIN) -> Path:
+        trt = trt or self.trt
+        assert trt is not None
+        plan = build_engine(trt, self.bundle / "model.onnx", BuildRequest("face-stub"))
+        record = EngineRecord(
+            key=engine_key(self.manifest, gpu, trt.__version__, (1, 64, 128)),
+            plan_sha256=hashlib.sha256(plan).hexdigest(),
+            smoke={},
+            created_at=datetime(2026, 11, 24, tzinfo=timezone.utc),
+        )
+        return self.store.write("face-stub", record, plan)
+
+    def chosen(self, wanted: Wanted = "auto", samples: int | None = None, manifest: Manifest | None = None) -> Chosen:
+        makers = EngineMakers(self._probe, self._import, self._tensorrt, self._onnx_runtime)
+        return choose_engine(
+            self.model, manifest or self.manifest, makers, wanted=wanted, samples=samples, store=self.store
+        )
+
+    def _probe(self) -> Gpu | str:
+        self.asked.append("probe")
+        return self.gpu
+
+    def _import(self) -> Any:
+        self.asked.append("import")
+        if self.trt is None:
+            raise ModelError("TensorRT's Python bindings are not in this environment", mend="--system-site-packages")
+        return self.trt
+
+    def _tensorrt(self, plan: bytes, name: str, trt: Any) -> TensorRTEngine:
+        return TensorRTEngine(plan, name=name, trt=trt, device=FakeCudaDevice)
+
+    def _onnx_runtime(self, model: bytes, name: str, providers: Sequence[str]) -> InferenceEngine:
+        if self.ort_has_cuda and CUDA_PROVIDER in providers:
+            return CudaOrt()
+        return OrtEngine(model, name=name, providers=[p for p in providers if p == CPU_PROVIDER])
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def grave(chosen: Chosen) -> list[str]:
+    return [reason.what for reason in chosen.passed_over if reason.level >= logging.WARNING]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("wanted", ["auto", "tensorrt"])
+def test_an_engine_that_was_built_here_is_taken(machine: Machine, version: str, wanted: Wanted) -> None:
+    machine.trt = FakeTensorRT(version)
+    machine.keep_engine()
+    chosen = machine.chosen(wanted)
+    assert chosen.engine.provider == f"TensorRT {version}"
+    assert chosen.passed_over == ()
+    out = chosen.engine.run(
+        {"image": np.zeros((1, SIZE_PX, SIZE_PX, 3), np.uint8), "masks": np.ones((4, MASK_WIDTH), np.float32)}
+    )
+    assert out["samples"].shape == (4, 2)
+    chosen.close()
+    with pytest.raises(ModelError, match="closed"):
+        chosen.engine.run({})
+
+
+def test_without_a_driver_tensorrt_is_never_imported(machine: Machine) -> None:
+    machine.gpu = NO_DRIVER
+    machine.keep_engine()
+    chosen = machine.chosen()
+    assert machine.asked == ["probe"]
+    assert chosen.engine.provider == CPU_PROVIDER
+    assert [reason.reason for reason in chosen.passed_over] == [NO_DRIVER] * 2
+    assert grave(chosen) == []
+
+
+def test_asking_for_the_cpu_asks_for_nothing_else(machine: Machine) -> None:
+    machine.keep_engine()
+    chosen = machine.chosen("cpu")
+    assert (chosen.engine.provider, chosen.passed_over, machine.asked) == (CPU_PROVIDER, (), [])
+
+
+def test_what_was_asked_for_by_name_and_is_not_there_is_a_warning(machine: Machine) -> None:
+    machine.gpu = NO_DRIVER
+    assert grave(machine.chosen("tensorrt")) == ["TensorRT"]
+    assert grave(machine.chosen("cuda")) == ["CUDA"]
+    machine.gpu, machine.trt = ORIN, None
+    chosen = machine.chosen("tensorrt")
+    assert grave(chosen) == ["TensorRT"]
+    assert "--system-site-packages" in str(chosen.passed_over[0])
+
+
+def test_cuda_comes_before_the_cpu(machine: Machine) -> None:
+    machine.ort_has_cuda = True
+    for wanted in ("auto", "tensorrt", "cuda"):
+        assert machine.chosen(wanted).engine.provider == CUDA_PROVIDER  # type: ignore[arg-type]
+    assert [reason.what for reason in machine.chosen().passed_over] == ["TensorRT"]
+    assert machine.chosen("cuda").passed_over == ()
+
+
+def test_an_onnx_runtime_without_cuda_is_told(machine: Machine) -> None:
+    chosen = machine.chosen("cuda")
+    assert chosen.engine.provider == CPU_PROVIDER
+    assert grave(chosen) == ["CUDA"]
+    assert CPU_PROVIDER in chosen.passed_over[0].reason
+
+
+def test_no_engine_yet_says_how_to_make_one(machine: Machine) -> None:
+    (first, *_) = machine.chosen().passed_over
+    assert (first.what, first.reason) == ("TensorRT", "face-stub has no engine yet")
+    assert first.mend == "emomusic-edge export engine face-stub"
+
+
+def passed_over(machine: Machine) -> str:
+    chosen = machine.chosen()
+    assert chosen.engine.provider == CPU_PROVIDER
+    assert "TensorRT" in grave(chosen)
+    assert chosen.passed_over[0].mend == "emomusic-edge export engine face-stub"
+    return chosen.passed_over[0].reason
+
+
+def test_a_stale_engine_is_passed_over(machine: Machine) -> None:
+    machine.keep_engine(FakeTensorRT("10.16.1"))
+    assert "built for TensorRT 10.16.1, here it is 10.3.0" in passed_over(machine)
+
+
+def test_a_foreign_engine_is_passed_over(machine: Machine) -> None:
+    machine.keep_engine(gpu=dataclasses.replace(ORIN, multiprocessors=16))
+    assert "Orin, 16 multiprocessors" in passed_over(machine)
+
+
+def test_an_engine_of_another_model_is_passed_over(machine: Machine) -> None:
+    machine.keep_engine()
+    machine.manifest = machine.manifest.model_copy(update={"files": {"model.onnx": "f" * 64}})
+    assert "for model" in passed_over(machine)
+
+
+def test_an_altered_engine_is_passed_over(machine: Machine) -> None:
+    plan = machine.keep_engine() / PLAN_NAME
+    plan.write_bytes(plan.read_bytes()[:-1] + b"!")
+    assert "is not the file its record describes" in passed_over(machine)
+
+
+def test_more_samples_than_it_takes_pass_it_over(machine: Machine) -> None:
+    machine.keep_engine()
+    assert machine.chosen(samples=128).engine.provider.startswith("TensorRT")
+    assert "129 are asked for" in machine.chosen(samples=129).passed_over[0].reason
+
+
+@pytest.mark.parametrize("where", ["Runtime.deserialize_cuda_engine", "ICudaEngine.create_execution_context"])
+def test_one_that_does_not_load_is_passed_over(machine: Machine, where: str) -> None:
+    machine.keep_engine()
+    assert machine.trt is not None
+    machine.trt.faults_[where] = None
+    assert where.split(".")[1] in passed_over(machine)
+
+
+def test_a_bundle_that_nothing_runs_is_an_error(machine: Machine) -> None:
+    machine.model = mc_dropout_graph().SerializeToString()[:100]
+    with pytest.raises(ModelError, match="face-stub"):
+        machine.chosen()

@@ -8,7 +8,7 @@ RTX := .venv-rtx
 PIP_QUIET := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-pythons lint types broker oracle rtx bench-export pictures clean
+.PHONY: help demo test test-fast test-pythons lint types broker oracle rtx bench-export export-pictures pictures clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ pictures: $(VENV)/.installed-test ## draw the README's pictures again from a run
 	@$(BIN)/emomusic-edge demo --fast --no-mqtt --dwell 6 --record out/run.csv --summary out/run.json \
 	  --picture docs/pictures/live-view.svg
 	@$(BIN)/emomusic-edge timeline out/run.csv --out docs/pictures/timeline.png
+
+export-pictures: $(VENV)/.installed-export ## draw the export page's plot again
+	@$(BIN)/python benchmarks/export_samples.py
 
 clean: ## remove environments and build output; fetched files stay in the cache
 	rm -rf .venv .venv-* build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

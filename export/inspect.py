@@ -11,6 +11,8 @@ from onnx import TensorProto
 
 from emomusic_edge.manifest import Manifest, read_bundle
 
+from .verify import MEND
+
 
 @dataclass(frozen=True, slots=True)
 class BundleFacts:
@@ -38,7 +40,7 @@ def inspect_bundle(bundle: Path) -> BundleFacts:
     Raises:
         ModelError: it is missing, altered, or no bundle.
     """
-    manifest, content = read_bundle(bundle)
+    manifest, content = read_bundle(bundle, mend=MEND)
     graph = onnx.load_model_from_string(content).graph
     sizes = [_size(tensor) for tensor in graph.initializer]
     return BundleFacts(

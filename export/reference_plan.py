@@ -25,9 +25,16 @@ def reference_network(
         samples: the default T.
         force: write it although a gate failed.
     """
+    plan = reference_plan(source, precision=precision, samples=samples, force=force)
+    return MaskedRegressor(reference_regressor(source), plan.normalisation), plan
+
+
+def reference_plan(
+    source: Source, *, precision: Precision = "fp32", samples: int = 64, force: bool = False
+) -> ExportPlan:
+    """What is to come out, as reference_network has it."""
     scene = source == "scene"
-    normalisation = CLIP if scene else IMAGENET
-    plan = ExportPlan(
+    return ExportPlan(
         name=f"{source}-reference" + ("" if precision == "fp32" else f"-{precision}"),
         title=f"{source} reference model ({precision})",
         note="Random weights, to measure speed by. Its answers mean nothing.",
@@ -36,7 +43,7 @@ def reference_network(
         image_px=IMAGE_PX,
         dropout_p=DROPOUT_P,
         samples=samples,
-        normalisation=normalisation,
+        normalisation=CLIP if scene else IMAGENET,
         transform="clip" if scene else "opencv",
         activation="quick_gelu" if scene else "",
         precision=precision,
@@ -44,4 +51,3 @@ def reference_network(
         latency_only=True,
         force=force,
     )
-    return MaskedRegressor(reference_regressor(source), normalisation), plan

@@ -16,9 +16,11 @@ from emomusic_edge.parity_record import PARITY_NAME, ParityRecord, parse_parity_
 
 from .gates.builder import builder_gate
 from .gates.contract import contract_gate
-from .parity import BOUND as RECORDED_BOUND
-from .parity import measure_parity, read_reference
 from .session import cpu_session
+from .starter.recorded_parity import BOUND as RECORDED_BOUND
+from .starter.recorded_parity import measure_parity, read_reference
+
+MEND = "Name a bundle's folder, or one in the data folder's `models`; an altered one is exported again."
 
 
 def verify_bundle(
@@ -38,7 +40,7 @@ def verify_bundle(
         ModelError: the bundle is missing, altered, or no bundle at all.
     """
     announce("Hashes: every file against the manifest")
-    manifest, content = read_bundle(bundle)
+    manifest, content = read_bundle(bundle, mend=MEND)
     gates = [GateRecord(name="hashes", state="passed", told=f"sha256 of {', '.join(sorted(manifest.files))}")]
     announce("Contract: inputs, outputs, operators, masks")
     gates.append(_contract(content, manifest))

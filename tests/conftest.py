@@ -61,7 +61,7 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def starter_layout(material: Material) -> DataLayout:
     """A data folder with the starter bundles and the starter music, made once and kept in the cache."""
     from emomusic_edge.deam_index.starter_music.make import ensure_starter_music
-    from emomusic_edge.export.starter import STARTER_BUNDLES, ensure_bundle
+    from emomusic_edge.export.starter.bundles import STARTER_BUNDLES, ensure_bundle
 
     layout = DataLayout(material.cache_dir / "test-data")
     for bundle in STARTER_BUNDLES:

@@ -21,7 +21,7 @@ from emomusic_edge.errors import ConfigError
 # Programs of the system whose arguments are theirs to check.
 SYSTEM = {
     *("apt-get", "aplay", "dnf", "groups", "journalctl", "ls", "mkdir", "mosquitto_pub", "mosquitto_sub"),
-    *("speaker-test", "systemctl", "useradd", "usermod"),
+    *("scp", "speaker-test", "systemctl", "useradd", "usermod"),
 }
 
 

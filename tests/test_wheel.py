@@ -56,7 +56,7 @@ def test_only_one_top_level_name_and_every_data_file(wheel: Path, repo: Path) ->
         "emomusic_edge/models/scene-starter/manifest.json",
         "emomusic_edge/deam_index/data/deam_windows.npz",
         "emomusic_edge/deam_index/data/README.md",
-        "emomusic_edge/export/data/litert_reference.json",
+        "emomusic_edge/export/starter/data/litert_reference.json",
     ):
         assert name in names
     folders = ("export", "runtime", "deam_index")

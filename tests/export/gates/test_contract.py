@@ -17,7 +17,7 @@ from emomusic_edge.export.gates.contract import (
     check_masks_work,
     contract_gate,
 )
-from emomusic_edge.export.starter import STARTER_BUNDLES
+from emomusic_edge.export.starter.bundles import STARTER_BUNDLES
 from emomusic_edge.manifest import MaskBlock
 from emomusic_edge.paths import packaged_bundle
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from emomusic_edge.export.detector import FULL_RANGE, SHORT_RANGE, BlazeFaceVariant, detector_manifest
-from emomusic_edge.export.from_tflite import detector_graph
+from emomusic_edge.export.from_tflite.convert import detector_graph
+from emomusic_edge.export.starter.detector import FULL_RANGE, SHORT_RANGE, BlazeFaceVariant, detector_manifest
 from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
 from emomusic_edge.runtime.faces.blazeface import BlazeFace
 

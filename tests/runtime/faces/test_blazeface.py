@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from emomusic_edge.contracts import FaceBox
 from emomusic_edge.errors import ModelError
 from emomusic_edge.export.bundle import IR_VERSION, OPSET
-from emomusic_edge.export.detector import FULL_RANGE, detector_manifest
+from emomusic_edge.export.starter.detector import FULL_RANGE, detector_manifest
 from emomusic_edge.manifest import Manifest
 from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
 from emomusic_edge.runtime.faces.blazeface import BlazeFace

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emomusic_edge.export.bundle import OPSET, WRITTEN_BY
 from emomusic_edge.fetch import MEDIAPIPE
 from emomusic_edge.manifest import AnchorOptions, ImageInput, Manifest, SourceRecord
-
-from .bundle import OPSET, WRITTEN_BY
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from emomusic_edge.errors import ModelError
 
-from .tflite_reader import TfliteGraph, TfliteOperator
+from .reader import TfliteGraph, TfliteOperator
 
 # Below the bound of 20 that TensorRT 10.3 sets, and the last with ReduceMean's axes as an attribute.
 OPSET = 17

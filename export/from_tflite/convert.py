@@ -12,7 +12,7 @@ import tflite
 from emomusic_edge.errors import ModelError
 
 from .nchw_graph import AXIS_IN_NCHW, NchwGraph
-from .tflite_reader import TfliteOperator, read_tflite
+from .reader import TfliteOperator, read_tflite
 from .uint8_input import with_uint8_input
 
 

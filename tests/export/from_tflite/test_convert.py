@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emomusic_edge.errors import ModelError
-from emomusic_edge.export.from_tflite import detector_graph, onnx_from_tflite
-from emomusic_edge.export.record_parity import with_float_weights
-from emomusic_edge.export.tflite_reader import read_tflite
-from emomusic_edge.export.uint8_input import GREY_FROM_BGR, with_uint8_input
+from emomusic_edge.export.from_tflite.convert import detector_graph, onnx_from_tflite
+from emomusic_edge.export.from_tflite.reader import read_tflite
+from emomusic_edge.export.from_tflite.uint8_input import GREY_FROM_BGR, with_uint8_input
+from emomusic_edge.export.starter.record_parity import with_float_weights
 
 FULL = ("mediapipe", "face_detection_full_range_sparse.tflite")
 SHORT = ("mediapipe", "face_detection_short_range.tflite")

@@ -5,7 +5,7 @@ pleasure = 0.69 brightness + 0.22 saturation, arousal = -0.31 brightness + 0.60 
 with plain colour samples; a photograph's mean colour says far less of what a room feels like, so the variance is all of
 FindingEmo's own: the model moves the estimate a little and claims to know next to nothing.
 
-Its bundle is committed; `python -m emomusic_edge.export.scene_starter` writes it anew.
+Its bundle is committed; `python -m emomusic_edge.export.starter.scene` writes it anew.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from emomusic_edge.affect import FINDINGEMO
 from emomusic_edge.contracts import Image, ValenceArousal
+from emomusic_edge.export.bundle import IR_VERSION, OPSET, WRITTEN_BY, write_bundle
 from emomusic_edge.manifest import ImageInput, Manifest, SourceRecord, UncertaintyGate
 from emomusic_edge.paths import packaged_bundle
-
-from .bundle import IR_VERSION, OPSET, WRITTEN_BY, write_bundle
 
 NAME = "scene-starter"
 SIZE_PX = 64

@@ -10,7 +10,7 @@ from conftest import Material
 
 from emomusic_edge.affect import FINDINGEMO
 from emomusic_edge.export.bundle import write_bundle
-from emomusic_edge.export.scene_starter import NAME, colour_affect, scene_starter_graph, scene_starter_manifest
+from emomusic_edge.export.starter.scene import NAME, colour_affect, scene_starter_graph, scene_starter_manifest
 from emomusic_edge.manifest import read_bundle
 from emomusic_edge.paths import packaged_bundle
 from emomusic_edge.preprocess import prepare

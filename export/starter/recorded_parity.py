@@ -1,8 +1,8 @@
 """How far a converted graph is from its source: held against outputs of the source's own interpreter, recorded once.
 
 A device that converts the starter models has no LiteRT. So the outputs that LiteRT gave for a few made pictures lie
-beside this module (data/litert_reference.json, written by `python -m emomusic_edge.export.record_parity`); the tests
-hold the graphs against LiteRT itself on real pictures.
+beside this module (data/litert_reference.json, written by `python -m emomusic_edge.export.starter.record_parity`); the
+tests hold the graphs against LiteRT itself on real pictures.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def read_reference(name: str) -> Reference:
     if name not in records:
         raise ModelError(
             f"No reference outputs are recorded for {name} in {REFERENCE_FILE.name}.",
-            mend="python -m emomusic_edge.export.record_parity",
+            mend="python -m emomusic_edge.export.starter.record_parity",
         )
     return Reference(**records[name])
 

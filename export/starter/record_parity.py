@@ -1,6 +1,6 @@
-"""Records what LiteRT gives for the made pictures: `python -m emomusic_edge.export.record_parity` (extra: test).
+"""Records what LiteRT gives for the made pictures.
 
-Run it when the pinned weights change, and look at the difference in data/litert_reference.json.
+`python -m emomusic_edge.export.starter.record_parity` (extra: test). Run it when the pinned weights change, and look at the difference in data/litert_reference.json.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from emomusic_edge.artefacts import write_atomic
+from emomusic_edge.export.from_tflite.uint8_input import GREY_FROM_BGR
 from emomusic_edge.fetch import fetch, fetched_bytes
 from emomusic_edge.made_pictures import made_picture
 from emomusic_edge.paths import default_cache_dir
 
 from .affect_head import FINDINGEMO_LABELS, mixture_moments
-from .face_starter import CLASSES
-from .parity import PICTURES, REFERENCE_FILE, as_used, thinned
-from .starter import STARTER_BUNDLES, StarterBundle
-from .uint8_input import GREY_FROM_BGR
+from .bundles import STARTER_BUNDLES, StarterBundle
+from .face import CLASSES
+from .recorded_parity import PICTURES, REFERENCE_FILE, as_used, thinned
 
 
 def with_float_weights(content: bytes) -> bytes:

@@ -1,0 +1,1 @@
+"""The bundles that a fresh machine runs on: starter models and face detectors, converted and checked."""

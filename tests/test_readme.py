@@ -194,7 +194,3 @@ def test_what_the_pages_say_of_the_defaults(page: str, phrase: str) -> None:
 def test_what_is_told_as_not_there_yet_is_not_there() -> None:
     told = " ".join(text_of("docs/jetson.md").split())
     assert ("There is no `service install` yet" in told) == ("service" not in COMMANDS)
-    assert ("**TensorRT** is not there yet" in told) == (not list((REPO / "runtime").rglob("*tensorrt*")))
-    exporters = {path.stem for path in (REPO / "export").rglob("*.py")}
-    missing = "**The exporter from PyTorch is not there yet**" in text_of("docs/your-own-models-and-music.md")
-    assert missing == (not any("torch" in name for name in exporters))

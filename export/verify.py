@@ -9,13 +9,15 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from emomusic_edge.errors import ModelError
+from emomusic_edge.errors import MissingExtraError, ModelError
 from emomusic_edge.manifest import GateRecord, Manifest, read_bundle
 from emomusic_edge.parity_bounds import PARITY_BOUNDS
 from emomusic_edge.parity_record import PARITY_NAME, ParityRecord, parse_parity_record
 
 from .gates.builder import builder_gate
 from .gates.contract import contract_gate
+from .gates.preprocessing import preprocessing_gate
+from .pictures import PictureSets, at_camera_sizes
 from .session import cpu_session
 from .starter.recorded_parity import BOUND as RECORDED_BOUND
 from .starter.recorded_parity import measure_parity, read_reference
@@ -24,12 +26,17 @@ MEND = "Name a bundle's folder, or one in the data folder's `models`; an altered
 
 
 def verify_bundle(
-    bundle: Path, *, with_builder: bool = True, announce: Callable[[str], None] = lambda _: None
+    bundle: Path,
+    *,
+    pictures: PictureSets | None = None,
+    with_builder: bool = True,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> tuple[Manifest, tuple[GateRecord, ...]]:
     """Run every gate that needs no checkpoint.
 
     Args:
         bundle: its folder.
+        pictures: real ones to hold the preprocessing by; None leaves that gate out.
         with_builder: also have TensorRT parse and build it, where that is installed.
         announce: told one line before anything that takes time.
 
@@ -52,6 +59,9 @@ def verify_bundle(
         gates.append(_starter_parity(content, manifest))
     else:
         gates.append(GateRecord(name="parity", state="not run", told="no answers of its source are recorded"))
+    if manifest.training is not None and manifest.mc_dropout is not None:
+        announce("Preprocessing: the device's resize and crop against training's transform")
+        gates.append(_preprocessing(content, manifest, pictures))
     if with_builder:
         announce("Builder: TensorRT's parser and builder")
         gates.append(builder_gate(content, manifest.name))
@@ -117,6 +127,23 @@ def _sampling(content: bytes, manifest: Manifest, record: ParityRecord) -> GateR
         f"standard deviation over T {least_sd:.3f}",
         figures={"moments_max_abs": worst, "least_sd": least_sd},
     )
+
+
+def _preprocessing(content: bytes, manifest: Manifest, pictures: PictureSets | None) -> GateRecord:
+    assert manifest.training is not None
+    assert manifest.mc_dropout is not None
+    if pictures is None:
+        return GateRecord(name="preprocessing", state="not run", told="no pictures here; --pictures FOLDER names some")
+    try:
+        return preprocessing_gate(
+            content,
+            manifest.image,
+            manifest.training.transform,
+            at_camera_sizes(pictures.held),
+            manifest.mc_dropout.mask_width,
+        )
+    except MissingExtraError as error:
+        return GateRecord(name="preprocessing", state="not run", told=f"{error} {error.mend}")
 
 
 def _starter_parity(content: bytes, manifest: Manifest) -> GateRecord:

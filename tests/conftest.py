@@ -65,6 +65,6 @@ def starter_layout(material: Material) -> DataLayout:
 
     layout = DataLayout(material.cache_dir / "test-data")
     for bundle in STARTER_BUNDLES:
-        ensure_bundle(bundle, layout, material.cache_dir)
+        ensure_bundle(bundle, layout.bundles, material.cache_dir)
     ensure_starter_music(layout.starter_music)
     return layout

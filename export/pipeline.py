@@ -35,7 +35,7 @@ from .gates.preprocessing import preprocessing_gate
 from .network.masked import MaskedRegressor, Normalisation
 from .network.to_onnx import OPSET, onnx_from_network, quiet_exporter
 from .pictures import PictureSets, at_camera_sizes, in_any_light, in_changing_light
-from .precision.lower import Lowering, Precision, lowered
+from .precision.lower import WAYS, Lowering, Precision, lowered
 from .report import ExportReport, Steps, failed, peak_memory_mb
 from .training_transform import HOST_RULES, Transform
 
@@ -127,13 +127,8 @@ def export_network(
         record = record_answers(network, plan.image_px, plan.dropout_p, max(plan.samples, 2))
     gates += _source_gates(network, source_model, manifest, plan, pictures, held, masks, steps)
     if plan.precision != "fp32":
-        with steps.step("lower", f"Rewriting the graph in {plan.precision}"):
-            calibration = [prepare(picture, manifest.image) for picture in in_changing_light(pictures.calibration)]
-            graph = lowered(graph, plan.precision, calibration, lowering, steps.announce)
-        with steps.step("gate contract", f"Gate 1 again, contract of the {plan.precision} graph"):
-            gates[0] = contract_gate(graph, manifest)
-        if "precision" in plan.gates:
-            gates.append(_precision(source_model, graph, manifest, plan.precision, pictures, masks, steps))
+        graph, gates[0], precision = _lowered(graph, manifest, plan, pictures, masks, lowering, steps)
+        gates += precision
     if "builder" in plan.gates:
         with steps.step("gate builder", "Gate 6, builder: TensorRT's parser and builder"):
             gates.append(builder_gate(graph.SerializeToString(), plan.name))
@@ -171,19 +166,34 @@ def _source_gates(
     return gates
 
 
-def _precision(
-    source_model: bytes,
-    graph: onnx.ModelProto,
+def _lowered(
+    source: onnx.ModelProto,
     manifest: Manifest,
-    precision: Literal["fp16", "int8"],
+    plan: ExportPlan,
     pictures: PictureSets,
     masks: NDArray[np.float32],
+    lowering: Lowering,
     steps: Steps,
-) -> GateRecord:
-    """Gate 5: the lowered graph against the fp32 one."""
+) -> tuple[onnx.ModelProto, GateRecord, list[GateRecord]]:
+    """The graph in a lower precision with its gates 1 and 5: by the first way that holds, else by the last."""
+    assert plan.precision != "fp32"
+    calibration = [prepare(picture, manifest.image) for picture in in_changing_light(pictures.calibration)]
     images = [prepare(picture, manifest.image) for picture in in_any_light(pictures.held)]
-    with steps.step("gate precision", f"Gate 5, precision: {precision} against fp32 on {len(images)} pictures"):
-        return precision_gate(source_model, graph.SerializeToString(), precision, images, masks)
+    source_model = source.SerializeToString()
+    for way in WAYS[plan.precision]:
+        with steps.step(f"lower {way}", f"Rewriting the graph in {plan.precision}, {way}"):
+            graph = lowered(source, way, calibration, lowering, steps.announce)
+        with steps.step("gate contract", f"Gate 1 again, contract of the {plan.precision} graph"):
+            contract = contract_gate(graph, manifest)
+        if "precision" not in plan.gates:
+            return graph, contract, []
+        with steps.step(
+            "gate precision", f"Gate 5, precision: {plan.precision} against fp32 on {len(images)} pictures"
+        ):
+            gate = precision_gate(source_model, graph.SerializeToString(), plan.precision, images, masks)
+        if gate.state == "passed":
+            break
+    return graph, contract, [gate.model_copy(update={"told": f"{gate.told}; {way}"})]
 
 
 def _manifest(network: MaskedRegressor, plan: ExportPlan) -> Manifest:

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 
 Precision = Literal["fp32", "fp16", "int8"]
 
+# Ways to rewrite, the likelier one to hold first. Ranges cut at a percentile lose the outliers that some trained towers
+# carry their meaning in; there the full range is better.
+WAYS: dict[Precision, tuple[str, ...]] = {"fp32": (), "fp16": ("AutoCast",), "int8": ("percentile", "minmax")}
+
 
 @dataclass(frozen=True, slots=True)
 class Lowering:
@@ -29,7 +33,7 @@ class Lowering:
 
 def lowered(
     graph: onnx.ModelProto,
-    precision: Precision,
+    way: str,
     calibration: Sequence[NDArray[np.uint8]],
     lowering: Lowering,
     announce: Callable[[str], None],
@@ -38,7 +42,7 @@ def lowered(
 
     Args:
         graph: fp32; it is left as it is.
-        precision: what is wanted; fp32 gives the graph back.
+        way: one of WAYS.
         calibration: real pictures as the model gets them, uint8 [1, H, W, 3].
         lowering: where the tools are.
         announce: told one line before anything that takes time.
@@ -47,14 +51,12 @@ def lowered(
         ModelError: a tool failed.
         MissingExtraError: a package is missing.
     """
-    if precision == "fp16":
+    if way == "AutoCast":
         from .fp16 import fp16_from_fp32
         from .modelopt_env import modelopt_environment
 
         environment = modelopt_environment(lowering.cache_dir, announce, python=lowering.modelopt_python)
         return fp16_from_fp32(graph, calibration, environment)
-    if precision == "int8":
-        from .int8 import int8_from_fp32
+    from .int8 import int8_from_fp32
 
-        return int8_from_fp32(graph, calibration)
-    return graph
+    return int8_from_fp32(graph, calibration, "minmax" if way == "minmax" else "percentile")

@@ -1,6 +1,7 @@
 """Records what LiteRT gives for the made pictures.
 
-`python -m emomusic_edge.export.starter.record_parity` (extra: test). Run it when the pinned weights change, and look at the difference in data/litert_reference.json.
+`python -m emomusic_edge.export.starter.record_parity` (extra: test). Run it when the pinned weights change, and
+look at the difference in data/litert_reference.json.
 """
 
 from __future__ import annotations

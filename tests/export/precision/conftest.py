@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from conftest import Material
 
 from emomusic_edge.export.precision.modelopt_env import ModeloptEnvironment, modelopt_environment
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 if TYPE_CHECKING:
     from exported_networks import Exported

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import glob
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +20,9 @@ _CHUNK_BYTES = 1 << 20
 # linux/fcntl.h and linux/fs.h
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+
+# Behind the name of a scratch folder: what stood where it now stands.
+_OLD = ".old"
 
 
 def sha256_of(path: Path) -> str:
@@ -93,12 +96,14 @@ def folder_written_whole(target: Path) -> Iterator[Path]:
     """A scratch folder beside `target` that takes its place when the block ends well, and vanishes when it does not.
 
     The two are exchanged in one step (renameat2), so that a reader, or a machine that loses power, sees the old
-    folder or the new one and never none. A file system without that call gets two renames.
+    folder or the new one and never none. A file system without that call gets two renames; who is killed between them
+    leaves the old folder under another name, and `restore_interrupted` brings it back.
 
     Raises:
         OSError: the parent folder cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    restore_interrupted(target)
     _remove_abandoned(target)
     scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.{os.getpid()}-"))
     scratch.chmod(0o755)
@@ -118,25 +123,69 @@ def folder_written_whole(target: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def restore_interrupted(target: Path) -> None:
+    """Bring back the old folder where a write was killed between its two renames; of no effect where `target` stands.
+
+    It may be called by anybody who misses `target`: a writer that is only just between its renames notices.
+    """
+    # Somebody else brought it back, or the parent folder may not be written, or not even be read.
+    with contextlib.suppress(OSError):
+        if target.exists():
+            return
+        kept = [folder for folder, _ in _left_over(target) if folder.name.endswith(_OLD)]
+        if kept:
+            # One that an earlier write did not come to remove is older than the one that was moved away last.
+            max(kept, key=lambda folder: folder.stat().st_mtime_ns).rename(target)
+
+
 def _remove_abandoned(target: Path) -> None:
-    """Scratch folders of processes that were killed; they bear the process's id."""
-    for scratch in target.parent.glob(f".{glob.escape(target.name)}.*-*"):
-        process = scratch.name.removeprefix(f".{target.name}.").partition("-")[0]
-        if process.isdecimal() and not Path("/proc", process).exists():
-            shutil.rmtree(scratch, ignore_errors=True)
+    """Remove what killed processes left; that of a living one, or of one whose id came back, is left alone."""
+    left_over = _left_over(target)
+    if not target.exists() and any(folder.name.endswith(_OLD) for folder, _ in left_over):
+        # What could not be restored is all that there is.
+        return
+    for folder, process in left_over:
+        if not Path("/proc", process).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _left_over(target: Path) -> list[tuple[Path, str]]:
+    """The scratch and old folders of `target`, each with the id of the process that made it."""
+    # The end is that of tempfile.mkdtemp; other names may begin like this one.
+    pattern = re.compile(rf"\.{re.escape(target.name)}\.(\d+)-[a-z0-9_]{{8}}(?:{re.escape(_OLD)})?")
+    try:
+        found = [(path, pattern.fullmatch(path.name)) for path in target.parent.iterdir()]
+    except OSError:
+        return []
+    return [(path, match[1]) for path, match in found if match is not None]
 
 
 def _exchange(scratch: Path, target: Path) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(_AT_FDCWD, os.fsencode(scratch), _AT_FDCWD, os.fsencode(target), _RENAME_EXCHANGE) == 0:
+    number = _exchange_in_one_step(scratch, target)
+    if number == 0:
         return
-    number = ctypes.get_errno()
     if number not in (errno.EINVAL, errno.ENOSYS):
         raise OSError(number, os.strerror(number), str(target))
-    old = scratch.with_name(scratch.name + ".old")
-    target.rename(old)
-    scratch.rename(target)
+    old = scratch.with_name(scratch.name + _OLD)
+    for last in (False, True):
+        target.rename(old)
+        try:
+            scratch.rename(target)
+        except OSError as cause:
+            restore_interrupted(target)
+            # A reader may have missed the folder at just that moment, and brought it back.
+            if last or cause.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            break
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange_in_one_step(one: Path, other: Path) -> int:
+    """Exchange two folders; the error number, 0 when it was done."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    done = libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    return 0 if done == 0 else ctypes.get_errno()
 
 
 def _sync_folder(folder: Path) -> None:

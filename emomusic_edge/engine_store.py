@@ -27,6 +27,10 @@ from emomusic_edge.manifest import MODEL_NAME, Manifest
 PLAN_NAME = "engine.plan"
 RECORD_NAME = "engine.json"
 LOADING_NAME = "loading"
+# Another one at each start of the machine.
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+# One crash may have been the power's, the memory's or somebody's who ended the process.
+_CRASHES_ALLOWED = 1
 # A record is a page of text; anything larger is not one.
 _MAX_RECORD_BYTES = 1 << 20
 _DIGEST_DIGITS = 32
@@ -134,8 +138,9 @@ class StoredEngine:
 class EngineStore:
     """The engines of a data folder. Any number of processes may read while one writes."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, boot_id: Path = BOOT_ID) -> None:
         self._root = root
+        self._boot = _text_of(boot_id).strip()
 
     def folder(self, bundle: str, key: EngineKey) -> Path:
         """Where the engine of a bundle for a key lies, or would lie."""
@@ -184,7 +189,7 @@ class EngineStore:
         for folder in self._folders(bundle):
             try:
                 record = _read_record(folder)
-                reason = record.key.difference(wanted) or record.key.refusal(samples) or _crash(folder)
+                reason = record.key.difference(wanted) or record.key.refusal(samples) or self._crashed(folder)
                 if reason:
                     reasons.append(reason)
                     continue
@@ -200,18 +205,38 @@ class EngineStore:
 
     @contextlib.contextmanager
     def loading(self, engine: StoredEngine) -> Iterator[None]:
-        """Around the loading of an engine: one that ends its process leaves a mark, and is not found from then on.
+        """Around the loading and the first inference of an engine: one that ends its process there leaves a mark.
 
-        Else a service that its manager starts again would load it again, and end again.
+        One that did so twice since the machine started is not found any more, or a service that its manager starts
+        again would load it again, and end again. A loss of power is no crash: with it, what was counted is over.
         """
         mark = engine.folder / LOADING_NAME
+        written = {"boot": self._boot, "process": _process(os.getpid()), "crashes": self._crashes(engine.folder)}
         with contextlib.suppress(OSError):
-            mark.write_text(str(os.getpid()), encoding="utf-8")
+            mark.write_text(json.dumps(written), encoding="utf-8")
         try:
             yield
         finally:
             with contextlib.suppress(OSError):
                 mark.unlink()
+
+    def _crashed(self, folder: Path) -> str:
+        """Why an engine is not to be loaded again; empty when nothing speaks against it."""
+        if self._crashes(folder) <= _CRASHES_ALLOWED:
+            return ""
+        return "it ended the process that loaded it, twice since this machine started"
+
+    def _crashes(self, folder: Path) -> int:
+        """How many processes an engine ended since the machine started, one after the other."""
+        try:
+            mark = json.loads(_text_of(folder / LOADING_NAME))
+            boot, process, crashes = str(mark["boot"]), str(mark["process"]), int(mark["crashes"])
+        except (ValueError, TypeError, KeyError, OverflowError):
+            return 0
+        if boot != self._boot:
+            return 0
+        still_loading = process == _process(process.partition(" ")[0])
+        return crashes if still_loading else crashes + 1
 
     def _folders(self, bundle: str) -> list[Path]:
         try:
@@ -220,15 +245,19 @@ class EngineStore:
             return []
 
 
-def _crash(folder: Path) -> str:
-    """Why an engine is not to be loaded again; empty when nothing speaks against it."""
+def _text_of(path: Path) -> str:
+    """What a small file says; empty when it cannot be read."""
     try:
-        process = (folder / LOADING_NAME).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
         return ""
-    if process.isdecimal() and Path("/proc", process).exists():
-        return ""
-    return "it ended the process that loaded it last"
+
+
+def _process(pid: int | str) -> str:
+    """A process's id and start time: ids come back, in a container that starts again at once. Empty: there is none."""
+    # proc(5): after the program's name in brackets, the start time is the 20th field.
+    fields = _text_of(Path("/proc", str(pid), "stat")).rpartition(")")[2].split()
+    return f"{pid} {fields[19]}" if len(fields) > 19 else ""
 
 
 def _read_record(folder: Path) -> EngineRecord:

@@ -115,7 +115,9 @@ class GateRecord(_Record):
     name: str = Field(description="e.g. `parity`, `precision`")
     state: Literal["passed", "failed", "not run"]
     told: str = Field(description="one line: what was held to which bound, or why it was not run")
-    figures: dict[str, float] = Field(default_factory=dict, description="measured, units in the names")
+    figures: dict[str, float | None] = Field(
+        default_factory=dict, description="measured, units in the names; null where a graph gave no number"
+    )
 
 
 class TrainingRecord(_Record):
@@ -211,7 +213,7 @@ def read_manifest(bundle: Path, *, mend: str = "") -> Manifest:
 
 
 def read_bundle(bundle: Path, *, mend: str = "") -> tuple[Manifest, bytes]:
-    """A bundle's manifest and the bytes of its model, hashes checked.
+    """A bundle's manifest and the bytes of its model, hashes checked; the one way to a file that a parser will see.
 
     Raises:
         ModelError: something is missing, not valid, or altered.
@@ -222,7 +224,18 @@ def read_bundle(bundle: Path, *, mend: str = "") -> tuple[Manifest, bytes]:
         content = read_verified(bundle / name, sha256, ModelError, mend=mend)
         if name == MODEL_NAME:
             model = content
+    if names_external_data(model):
+        raise ModelError(f"Model {manifest.name} keeps weights in another file, which a bundle may not do.", mend=mend)
     return manifest, model
+
+
+def names_external_data(model: bytes) -> bool:
+    """Whether a model file points to data outside itself.
+
+    TensorProto.external_data (field 13) holds StringStringEntryProto{key: "location", …}: in the wire format its key is
+    a length-delimited field 1. ONNX Runtime 1.23 would follow `../`, absolute paths and links from there.
+    """
+    return bytes([0x0A, len(b"location")]) + b"location" in model
 
 
 def _first_fault(error: ValidationError) -> str:

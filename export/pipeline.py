@@ -24,7 +24,7 @@ from emomusic_edge.manifest import (
 )
 from emomusic_edge.preprocess import prepare
 
-from .bundle import WRITTEN_BY, write_bundle
+from .bundle import WRITTEN_BY, check_target, write_bundle
 from .gates.builder import builder_gate
 from .gates.contract import contract_gate
 from .gates.distribution import distribution_gate
@@ -34,7 +34,7 @@ from .gates.precision import precision_gate
 from .gates.preprocessing import preprocessing_gate
 from .network.masked import MaskedRegressor, Normalisation
 from .network.to_onnx import OPSET, onnx_from_network, quiet_exporter
-from .pictures import PictureSets, at_camera_sizes, in_any_light, in_changing_light
+from .pictures import LIGHTS, PictureSets, at_camera_sizes, in_any_light, in_changing_light
 from .precision.lower import WAYS, Lowering, Precision, lowered
 from .report import ExportReport, Steps, failed, peak_memory_mb
 from .training_transform import HOST_RULES, Transform
@@ -114,6 +114,7 @@ def export_network(
             written; what stood at `target` is untouched.
     """
     quiet_exporter()
+    check_target(target)
     manifest = _manifest(network, plan)
     assert manifest.mc_dropout is not None
     with steps.step("export", f"Exporting {plan.architecture} to ONNX, opset {OPSET}"):
@@ -125,7 +126,10 @@ def export_network(
     masks = seeded_masks(plan.samples, network.mask_width, plan.dropout_p)
     with steps.step("answers", "Recording PyTorch's answers to made pictures"):
         record = record_answers(network, plan.image_px, plan.dropout_p, max(plan.samples, 2))
-    gates += _source_gates(network, source_model, manifest, plan, pictures, held, masks, steps)
+    source_gates = _source_gates(network, source_model, manifest, plan, pictures, held, masks, steps)
+    if plan.precision != "fp32":
+        source_gates = [gate.model_copy(update={"told": f"the fp32 graph: {gate.told}"}) for gate in source_gates]
+    gates += source_gates
     if plan.precision != "fp32":
         graph, gates[0], precision = _lowered(graph, manifest, plan, pictures, masks, lowering, steps)
         gates += precision
@@ -161,7 +165,8 @@ def _source_gates(
             gates.append(distribution_gate(network, model, held, plan.dropout_p))
     if "preprocessing" in plan.gates:
         with steps.step("gate preprocessing", f"Gate 4, preprocessing: against training's transform, {plan.transform}"):
-            sized = at_camera_sizes(pictures.held)
+            # Faces come in whatever size the camera saw them.
+            sized = list(pictures.held) if plan.source == "face" else at_camera_sizes(pictures.held)
             gates.append(preprocessing_gate(model, manifest.image, plan.transform, sized, network.mask_width))
     return gates
 
@@ -190,7 +195,7 @@ def _lowered(
         with steps.step(
             "gate precision", f"Gate 5, precision: {plan.precision} against fp32 on {len(images)} pictures"
         ):
-            gate = precision_gate(source_model, graph.SerializeToString(), plan.precision, images, masks)
+            gate = precision_gate(source_model, graph.SerializeToString(), plan.precision, images, masks, len(LIGHTS))
         if gate.state == "passed":
             break
     return graph, contract, [gate.model_copy(update={"told": f"{gate.told}; {way}"})]
@@ -237,13 +242,14 @@ def _manifest(network: MaskedRegressor, plan: ExportPlan) -> Manifest:
 
 
 def _parity(gates: Sequence[GateRecord], plan: ExportPlan, pictures: int) -> Parity | None:
+    """How far the graph itself is from PyTorch; a lowered one's distance is that of its gate 5, from fp32."""
     found = next((gate for gate in gates if gate.name == "parity"), None)
-    if found is None:
+    if found is None or plan.precision != "fp32" or None in found.figures.values():
         return None
     return Parity(
-        reference="PyTorch, the fp32 graph" if plan.precision != "fp32" else "PyTorch",
+        reference="PyTorch",
         pictures=pictures,
-        max_abs_difference=max(found.figures.values()),
+        max_abs_difference=max(value for value in found.figures.values() if value is not None),
         bound=PARITY_BOUND,
         unit="FindingEmo units",
     )

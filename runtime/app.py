@@ -13,7 +13,7 @@ import cv2
 import sdnotify
 
 from emomusic_edge.config import Settings, read_password
-from emomusic_edge.contracts import FaceDetector, Player, Publisher, ValenceArousal
+from emomusic_edge.contracts import FaceDetector, InferenceEngine, Player, Publisher, ValenceArousal
 from emomusic_edge.cuda_probe import probe_cuda
 from emomusic_edge.deam_index.alignment import Alignment, AlignmentMethod
 from emomusic_edge.deam_index.index_file import read_index
@@ -25,7 +25,7 @@ from emomusic_edge.paths import DataLayout
 from .audio.player import MusicPlayer
 from .camera import source_from
 from .capture import FastFrames, FrameFeed, LatestFrameCapture
-from .engines.choose import Chosen, EngineMakers, choose_engine
+from .engines.choose import EngineMakers, choose_engine
 from .engines.onnx_runtime import OrtEngine
 from .engines.tensorrt import TensorRTEngine, import_tensorrt
 from .faces.blazeface import BlazeFace
@@ -79,11 +79,15 @@ class App:
         self._settings = settings
         self.broke_off: SourceError | None = None
         self.source_name, self._feed = _feed(settings, plan)
-        self.models = _models(settings)
+        with contextlib.ExitStack() as loaded:
+            self.models = _models(settings, loaded)
+            self._player = _player(settings, muted=settings.player.muted or plan.fast)
+            self._publisher = _publisher(settings)
+            music = _music(settings, self._player)
+            # What a model holds on the GPU is given back when a later one does not load, else at the end of the run.
+            self._loaded = loaded.pop_all()
         self._summary = RunSummary()
         self._timebase = FrameTime() if plan.fast else RealTime()
-        self._player = _player(settings, muted=settings.player.muted or plan.fast)
-        self._publisher = _publisher(settings)
         self._observers: list[Observer] = [self._summary.add]
         stabilizer = settings.stabilizer
         parts = Parts(
@@ -108,7 +112,7 @@ class App:
                     stale_after_s=stabilizer.stale_after_s,
                 )
             ),
-            music=_music(settings, self._player),
+            music=music,
             publisher=self._publisher,
             observers=self._observers,
         )
@@ -137,8 +141,7 @@ class App:
             SourceError: the source does not open.
         """
         with contextlib.ExitStack() as started:
-            for close in self.models.closers:
-                started.callback(close)
+            started.callback(self._loaded.close)
             for part in (self._player, self._publisher, self._feed):
                 started.callback(part.close)
                 part.start()
@@ -183,7 +186,7 @@ def _feed(settings: Settings, plan: RunPlan) -> tuple[str, FrameFeed]:
     return source.name, FastFrames(source, settings.loop.frames_per_second)
 
 
-def _engine(name_or_path: str, settings: Settings) -> tuple[Chosen, Manifest]:
+def _engine(name_or_path: str, settings: Settings, loaded: contextlib.ExitStack) -> tuple[InferenceEngine, Manifest]:
     manifest, model = read_bundle(find_bundle(name_or_path, settings), mend=MAKE_STARTERS)
     threads = settings.models.threads
     makers = EngineMakers(
@@ -200,40 +203,38 @@ def _engine(name_or_path: str, settings: Settings) -> tuple[Chosen, Manifest]:
         samples=settings.models.samples,
         store=EngineStore(DataLayout(settings.paths.data_dir).engines),
     )
+    loaded.callback(chosen.close)
     for reason in chosen.passed_over:
         _log.log(reason.level, "%s: %s", manifest.name, reason)
-    return chosen, manifest
+    return chosen.engine, manifest
 
 
-def _affect_model(name_or_path: str, source: str, settings: Settings) -> tuple[AffectPredictor, Manifest, Chosen]:
-    chosen, manifest = _engine(name_or_path, settings)
+def _affect_model(
+    name_or_path: str, source: str, settings: Settings, loaded: contextlib.ExitStack
+) -> tuple[AffectPredictor, Manifest]:
+    engine, manifest = _engine(name_or_path, settings, loaded)
     if manifest.source != source:
         raise ModelError(
             f"Model bundle {manifest.name} is a {manifest.source or manifest.kind} model, a {source} model is needed.",
             mend=f"Name another one in the config: models.{source}",
         )
     models = settings.models
-    predictor = AffectPredictor(
-        chosen.engine, manifest, samples=models.samples, masks=models.masks, seed=models.mask_seed
-    )
-    return predictor, manifest, chosen
+    predictor = AffectPredictor(engine, manifest, samples=models.samples, masks=models.masks, seed=models.mask_seed)
+    return predictor, manifest
 
 
-def _models(settings: Settings) -> Models:
-    scene, scene_manifest, on_scene = _affect_model(settings.models.scene, "scene", settings)
-    face, face_manifest, on_face = _affect_model(settings.models.face, "face", settings)
-    closers = [on_scene.close, on_face.close]
+def _models(settings: Settings, loaded: contextlib.ExitStack) -> Models:
+    scene, scene_manifest = _affect_model(settings.models.scene, "scene", settings, loaded)
+    face, face_manifest = _affect_model(settings.models.face, "face", settings, loaded)
     detector: FaceDetector
     if settings.models.detector == "mediapipe":
         detector, runs_on = MediaPipeDetector(min_score=settings.faces.min_score), "mediapipe"
     else:
-        chosen, manifest = _engine(settings.models.detector, settings)
-        closers.append(chosen.close)
-        engine = chosen.engine
+        engine, manifest = _engine(settings.models.detector, settings, loaded)
         detector, runs_on = BlazeFace(engine, manifest, min_score=settings.faces.min_score), engine.provider
     detector = ConfirmedFaces(detector, start_score=settings.faces.start_score)
     providers = {"detector": runs_on, "face": face.provider, "scene": scene.provider}
-    return Models(detector, face, face_manifest, scene, scene_manifest, providers, tuple(closers))
+    return Models(detector, face, face_manifest, scene, scene_manifest, providers)
 
 
 def _music(settings: Settings, player: Player) -> Music:

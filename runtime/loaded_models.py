@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from emomusic_edge.contracts import AffectModel, FaceDetector
@@ -20,7 +19,6 @@ class Models:
         scene: the scene model.
         scene_manifest: its bundle's.
         providers: what each truly runs on, by `detector`, `face` and `scene`.
-        closers: let go of what the engines hold.
     """
 
     detector: FaceDetector
@@ -29,7 +27,6 @@ class Models:
     scene: AffectModel
     scene_manifest: Manifest
     providers: dict[str, str]
-    closers: tuple[Callable[[], None], ...] = ()
 
     @property
     def notice(self) -> str:

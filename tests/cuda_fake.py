@@ -143,6 +143,8 @@ def pycuda_modules(fail: set[str] | None = None) -> dict[str, ModuleType]:
 
     class Context:
         def push(self) -> None:
+            if "push" in failing:
+                raise Error("push failed: out of memory")
             state["stack"] += 1
 
         @staticmethod

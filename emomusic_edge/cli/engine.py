@@ -72,6 +72,7 @@ def engine(
             gpu,
             store,
             samples_max=samples_max,
+            samples=settings.models.samples,
             workspace_mb=workspace_mb,
             timeout_s=timeout_s,
             progress=progress,
@@ -95,6 +96,7 @@ def build_and_keep(
     store: EngineStore,
     *,
     samples_max: int,
+    samples: int | None = None,
     workspace_mb: int | None = None,
     timeout_s: float = 3600.0,
     progress: Callable[[str], None] = lambda line: None,
@@ -105,7 +107,8 @@ def build_and_keep(
         folder: the bundle's.
         gpu: this machine's.
         store: where it is kept.
-        samples_max: the most mask rows it takes, 1..128.
+        samples_max: the most mask rows it takes, 1..128; of no effect for a model without masks.
+        samples: T, the mask rows that a run asks for; None for the bundle's default.
         workspace_mb: scratch memory for one kernel, in MiB; None leaves it to TensorRT.
         timeout_s: of the build.
         progress: gets each line of progress.
@@ -114,7 +117,8 @@ def build_and_keep(
         `bundle`, `folder`, `tensorrt`, `device`, `platform`, `samples` and the figures of the `smoke` run.
 
     Raises:
-        ModelError: the bundle is altered, or the build or the smoke run failed; nothing was kept.
+        ModelError: the bundle is altered, a run would ask for more mask rows than the engine takes, or the build or the
+            smoke run failed; nothing was kept.
     """
     import dataclasses
     import json
@@ -122,6 +126,7 @@ def build_and_keep(
     from datetime import datetime, timezone
 
     from emomusic_edge.engine_store import EngineRecord, engine_key
+    from emomusic_edge.errors import ModelError
     from emomusic_edge.export.tensorrt.build import SampleRange
     from emomusic_edge.export.tensorrt.isolated import build_in_own_process
     from emomusic_edge.manifest import read_bundle
@@ -129,18 +134,24 @@ def build_and_keep(
     from emomusic_edge.runtime.engines.smoke import SmokeJob
 
     manifest, model = read_bundle(folder)
-    default = manifest.mc_dropout.default_samples if manifest.mc_dropout is not None else samples_max
-    samples = SampleRange(1, min(default, samples_max), samples_max)
+    wanted = samples_max if manifest.mc_dropout is None else samples or manifest.mc_dropout.default_samples
+    if wanted > samples_max:
+        raise ModelError(
+            f"An engine of {manifest.name} for at most {samples_max} samples would never be taken: a run asks for "
+            f"{wanted}, {'as models.samples says' if samples else 'the default of the bundle'}.",
+            mend=f"Give --samples-max {wanted} or more, or set models.samples to {samples_max} in the config.",
+        )
+    bounds = SampleRange(1, wanted, samples_max)
     built = build_in_own_process(
         model,
         manifest.name,
-        samples,
+        bounds,
         workspace_bytes=None if workspace_mb is None else workspace_mb << 20,
         timing_cache=store.timing_cache(gpu.compute_capability),
         timeout_s=timeout_s,
         progress=progress,
     )
-    key = engine_key(manifest, gpu, built.tensorrt, (samples.least, samples.best, samples.most))
+    key = engine_key(manifest, gpu, built.tensorrt, (bounds.least, bounds.best, bounds.most))
     with tempfile.TemporaryDirectory(prefix="emomusic-engine-") as scratch:
         plan = Path(scratch) / "engine.plan"
         plan.write_bytes(built.plan)

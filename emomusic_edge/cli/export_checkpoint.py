@@ -58,7 +58,8 @@ _PicturesOption = Annotated[
     Path | None,
     typer.Option(
         help="Folder of real pictures like those that the device will see (for a face model: face crops), at least 24: "
-        "a third calibrates fp16 and int8, the gates judge by the rest. Without it photographs are fetched.",
+        "the first third by name calibrates fp16 and int8, the gates judge by the rest. Without it, photographs are "
+        "fetched.",
         show_default=False,
     ),
 ]
@@ -69,7 +70,12 @@ _OutOption = Annotated[
     ),
 ]
 _NameOption = Annotated[
-    str | None, typer.Option(help="The bundle's name; else the checkpoint's and the precision.", show_default=False)
+    str | None,
+    typer.Option(
+        callback=lambda name: _checked(name),
+        help="The bundle's name: small letters, digits, `.`, `_`, `-`; else the checkpoint's and the precision.",
+        show_default=False,
+    ),
 ]
 _LicenceOption = Annotated[str, typer.Option(help="What the weights come under, for the manifest.")]
 _ForceOption = Annotated[
@@ -238,6 +244,15 @@ def _from_checkpoint(
         force=force,
     )
     return MaskedRegressor(loaded.regressor, plan.normalisation), plan
+
+
+def _checked(name: str | None) -> str | None:
+    if name is not None and not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
+        raise typer.BadParameter(
+            f"{name!r} is no bundle's name: up to 64 small letters, digits, `.`, `_` and `-` are, e.g. "
+            f"{bundle_name(name, 'fp32')!r}."
+        )
+    return name
 
 
 def bundle_name(stem: str, precision: Precision) -> str:

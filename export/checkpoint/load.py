@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from emomusic_edge.artefacts import sha256_of
 from emomusic_edge.errors import ModelError
 from emomusic_edge.export.network.clip_tower import Activation, ClipTower
 from emomusic_edge.export.network.regressor import AffectRegressor
-from emomusic_edge.export.network.resnet import ResNetTrunk
+from emomusic_edge.export.network.resnet import FEATURES, ResNetTrunk
 
 from .mismatch import mismatch_message
 from .openai_names import is_openai_tower, transformers_names
@@ -76,12 +77,22 @@ def load_checkpoint(
     if source == "scene":
         trunk, more = _clip_trunk(trunk, path.name)
         sizes = clip_tower_sizes(trunk, path.name)
-        backbone, architecture, image_px = ClipTower(sizes, activation), sizes.name, sizes.image_px
+        backbone, architecture, image_px, features = (
+            ClipTower(sizes, activation),
+            sizes.name,
+            sizes.image_px,
+            sizes.projection,
+        )
+        shapes = head_shapes(heads, path.name)
     else:
-        trunk, more = _resnet_trunk(trunk, path.name)
+        _refuse_clip(trunk, path.name)
         blocks = resnet_blocks(trunk, path.name)
-        backbone, architecture, image_px = ResNetTrunk(blocks), resnet_name(blocks), 224
-    regressor = AffectRegressor(backbone, head_shapes(heads, path.name), dropout_p)
+        backbone, architecture, image_px, features = ResNetTrunk(blocks), resnet_name(blocks), 224, FEATURES
+        shapes = head_shapes(heads, path.name)
+        trunk, more = _without_classifier(trunk, shapes["valence"].features, path.name)
+    # Built for the trunk's own width: heads for another one are then told with all that does not fit.
+    fitting = {axis: dataclasses.replace(shape, features=features) for axis, shape in shapes.items()}
+    regressor = AffectRegressor(backbone, fitting, dropout_p)
     _fill(regressor, {f"{_TRUNK}{name}": value for name, value in trunk.items()} | heads, path.name, architecture)
     return LoadedCheckpoint(regressor, architecture, image_px, path.name, sha256_of(path), (*told, *more))
 
@@ -108,33 +119,47 @@ def _clip_trunk(trunk: Mapping[str, Tensor], file_name: str) -> tuple[dict[str, 
             mend=f"emomusic-edge export face {file_name}",
         )
     visual = {name.removeprefix("visual."): value for name, value in trunk.items() if name.startswith("visual.")}
-    openai = visual or (dict(trunk) if is_openai_tower(trunk) else {})
-    if openai:
-        rest = {name: value for name, value in trunk.items() if visual and not name.startswith("visual.")}
-        renamed = transformers_names(openai) | rest
+    beside = {name: value for name, value in trunk.items() if not name.startswith("visual.")}
+    if visual:
+        # What is unknown inside the image tower stays, to be told as unexpected; the text tower lies beside it.
+        tower, rest = transformers_names(visual), beside
+        told.append("OpenAI's names")
+    elif is_openai_tower(trunk):
+        tower, rest = transformers_names(trunk), {}
         told.append("OpenAI's names")
     else:
-        renamed = dict(trunk)
-    kept = {
-        name: value
-        for name, value in renamed.items()
-        if not name.startswith(_TEXT_TOWER) and not name.endswith(".position_ids")
-    }
-    text = sum(value.numel() for name, value in renamed.items() if name not in kept)
-    if text > 1:
-        told.append(f"text tower dropped ({text / 1e6:.1f} million values)")
-    return kept, tuple(told)
+        tower, rest = {}, dict(trunk)
+    text = {name: value for name, value in rest.items() if name.startswith(_TEXT_TOWER)}
+    millions = sum(value.numel() for value in text.values()) / 1e6
+    if millions > 0.001:
+        told.append(f"text tower dropped ({millions:.1f} million values)")
+    kept = tower | {name: value for name, value in rest.items() if name not in text}
+    return {name: value for name, value in kept.items() if not name.endswith(".position_ids")}, tuple(told)
 
 
-def _resnet_trunk(trunk: Mapping[str, Tensor], file_name: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+def _refuse_clip(trunk: Mapping[str, Tensor], file_name: str) -> None:
     if any(name.startswith(("vision_model.", "visual.")) for name in trunk):
         raise ModelError(
             f"Checkpoint {file_name} holds CLIP's image tower, the scene model's trunk; a face model has a ResNet.",
             mend=f"emomusic-edge export scene {file_name}",
         )
+
+
+def _without_classifier(
+    trunk: Mapping[str, Tensor], features: int, file_name: str
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """A ResNet without what is left of ImageNet's classifier; `features` is what the heads take."""
+    classifier = trunk.get("fc.weight")
+    if classifier is None:
+        return dict(trunk), ()
+    # The seed puts an Identity in the classifier's place. One that the heads were trained behind is part of the model.
+    if classifier.shape[0] == features or features != FEATURES:
+        raise ModelError(
+            f"Checkpoint {file_name}: backbone.fc {tuple(classifier.shape)} stands between the ResNet and heads that "
+            f"take {features} features; heads on the ResNet's own {FEATURES} were expected, with nn.Identity() as fc."
+        )
     kept = {name: value for name, value in trunk.items() if not name.startswith("fc.")}
-    told = ("ImageNet classifier dropped",) if len(kept) < len(trunk) else ()
-    return kept, told
+    return kept, ("ImageNet classifier dropped",)
 
 
 def _fill(regressor: AffectRegressor, tensors: Mapping[str, Tensor], file_name: str, architecture: str) -> None:

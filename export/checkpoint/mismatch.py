@@ -72,6 +72,8 @@ def _more(count: int) -> str:
 
 def _cause(missing: list[str], unexpected: list[str], misshapen: list[str]) -> str:
     if misshapen and not missing and not unexpected:
+        if all(re.fullmatch(r"\w+_head\.0\.weight", name) for name in misshapen):
+            return "the heads were trained on features of another width than this trunk gives"
         return "parts of two models of different sizes were put together"
     if missing and not unexpected and not misshapen:
         parts = {name.split(".")[0] for name in missing}

@@ -9,12 +9,28 @@ from __future__ import annotations
 import pickle
 import re
 import warnings
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 from emomusic_edge.errors import MissingExtraError, ModelError
 
 LEAST_TORCH = (2, 10)
+# What training frameworks keep beside the weights. Each comes back as an inert object, so that none of its code is
+# imported or run: fastai's optimiser state, Lightning's hyper-parameters.
+HARMLESS = (
+    *("fastcore.foundation.L", "argparse.Namespace", "builtins.list", "builtins.dict"),
+    *("pathlib.Path", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath"),
+    *("pathlib._local.Path", "pathlib._local.PosixPath", "pathlib._local.WindowsPath"),
+    *("numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.ndarray"),
+    *("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"),
+    *("numpy.dtypes.Float64DType", "numpy.dtypes.Float32DType", "numpy.dtypes.Int64DType"),
+)
+HARMLESS_MAPPINGS = (
+    "collections.defaultdict",
+    *("lightning.fabric.utilities.data.AttributeDict", "lightning_fabric.utilities.data.AttributeDict"),
+    *("lightning.pytorch.utilities.parsing.AttributeDict", "pytorch_lightning.utilities.parsing.AttributeDict"),
+)
 RESAVE = (
     "load it where it was trained and save plain tensors: safetensors.torch.save_file(model.state_dict(), "
     "'model.safetensors')"
@@ -44,7 +60,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         ) from cause
     if not head:
         raise ModelError(f"Checkpoint {path} is empty.", mend="Copy it again.")
-    found = _read_safetensors(path) if _is_safetensors(path, head) else _read_torch(path)
+    if _is_safetensors(path, head):
+        found: object = _read_safetensors(path)
+    elif head.startswith((b"PK\x03\x04", b"\x80")):
+        found = _read_torch(path)
+    else:
+        raise ModelError(
+            f"{path} is no checkpoint: it begins with {head[:8]!r}, which neither safetensors nor torch.save writes.",
+            mend="Name the file that training saved.",
+        )
     if not isinstance(found, dict) or not found or not all(isinstance(name, str) for name in found):
         raise ModelError(
             f"Checkpoint {path} holds {_described(found)}, a state_dict or a mapping around one was expected.",
@@ -72,6 +96,22 @@ def require_torch() -> None:
         )
 
 
+class _Inert:
+    """Stands for an object of another package: takes whatever a pickle hands to it, and does nothing."""
+
+    def __init__(self, *_: object, **__: object) -> None: ...
+
+    def __setstate__(self, state: object) -> None:
+        """Forget it."""
+
+
+class _InertMapping:
+    """The same for what a pickle fills by keys, which PyTorch lets it do to its own kinds of mapping alone."""
+
+    def __new__(cls, *_: object) -> Any:
+        return OrderedDict()
+
+
 def _is_safetensors(path: Path, head: bytes) -> bool:
     """By its content: eight bytes of header length, then JSON; by its name where the content is too short to tell."""
     length = int.from_bytes(head[:8], "little")
@@ -95,8 +135,9 @@ def _read_torch(path: Path) -> object:
     require_torch()
     import torch
 
+    inert: list[Any] = [(_Inert, name) for name in HARMLESS] + [(_InertMapping, name) for name in HARMLESS_MAPPINGS]
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals(inert):
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as cause:

@@ -99,7 +99,10 @@ def _head_shape(tensors: Mapping[str, Tensor], axis: str, file_name: str) -> Hea
 
 def _shape(tensors: Mapping[str, Tensor], name: str, ndim: int, file_name: str) -> tuple[int, ...]:
     if name not in tensors:
-        raise ModelError(f"Checkpoint {file_name} has no {name}, which tells a size of CLIP's image tower.")
+        raise ModelError(
+            f"Checkpoint {file_name} has no {name}, which tells a size of CLIP's image tower.",
+            mend="The projection is needed: train with CLIPModel or CLIPVisionModelWithProjection as the backbone.",
+        )
     shape = tuple(tensors[name].shape)
     if len(shape) != ndim:
         raise ModelError(f"Checkpoint {file_name}: {name} has shape {shape}, {ndim} dimensions were expected.")

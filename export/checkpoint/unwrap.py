@@ -50,7 +50,7 @@ def unwrap(checkpoint: Mapping[str, Any], file_name: str) -> StateDict:
             f"Checkpoint {file_name} holds no tensors where they were looked for. Found: {kinds}. "
             f"Expected: tensors by name, or one of {', '.join(WRAPPERS)} around them."
         )
-    renamed = {_without_inserted(name): value for name, value in tensors.items()}
+    renamed = _without_inserted_parts(tensors, file_name)
     if renamed.keys() != tensors.keys():
         told.append("names without " + " and ".join(part for part in _INSERTED if any(part in n for n in tensors)))
     renamed = _without_prefix(renamed, file_name, told)
@@ -62,6 +62,21 @@ def unwrap(checkpoint: Mapping[str, Any], file_name: str) -> StateDict:
     return StateDict(floats, tuple(told))
 
 
+def _without_inserted_parts(tensors: Mapping[str, Tensor], file_name: str) -> dict[str, Tensor]:
+    result: dict[str, Tensor] = {}
+    for name, value in tensors.items():
+        plain = _without_inserted(name)
+        if plain in result:
+            raise ModelError(
+                f"Checkpoint {file_name} holds {plain} twice, with and without {' or '.join(_INSERTED)} in its name.",
+                mend="Save the state_dict of one model.",
+            )
+        # How many models stochastic weight averaging has averaged.
+        if plain != "n_averaged":
+            result[plain] = value
+    return result
+
+
 def _innermost(checkpoint: Mapping[str, Any], told: list[str]) -> dict[str, Tensor] | None:
     here = {name: value for name, value in checkpoint.items() if isinstance(value, Tensor)}
     if any(LANDMARK in name for name in here):
@@ -71,9 +86,15 @@ def _innermost(checkpoint: Mapping[str, Any], told: list[str]) -> dict[str, Tens
         if isinstance(inside, Mapping) and inside:
             found = _innermost(inside, told)
             if found is not None:
-                told.insert(0, f"taken out of {wrapper!r}")
+                others = [name for name, value in checkpoint.items() if name != wrapper and _holds_a_regressor(value)]
+                beside = f", beside {', '.join(map(repr, others))}, which holds another" if others else ""
+                told.insert(0, f"taken out of {wrapper!r}{beside}")
                 return found
     return here or None
+
+
+def _holds_a_regressor(value: object) -> bool:
+    return isinstance(value, Mapping) and any(LANDMARK in str(name) for name in value)
 
 
 def _without_inserted(name: str) -> str:
@@ -102,6 +123,13 @@ def _without_prefix(tensors: dict[str, Tensor], file_name: str, told: list[str])
 
 
 def _refuse_broken_values(tensors: Mapping[str, Tensor], file_name: str) -> None:
+    odd = [name for name, value in tensors.items() if _is_odd(value)]
+    if odd:
+        raise ModelError(
+            f"Checkpoint {file_name} holds quantised, sparse, complex or absent values ({odd[0]}); plain ones were "
+            "expected.",
+            mend="Save the plain weights, from before the model was quantised or made sparse.",
+        )
     wrong = [
         name
         for name, value in tensors.items()
@@ -113,9 +141,7 @@ def _refuse_broken_values(tensors: Mapping[str, Tensor], file_name: str) -> None
             f"Checkpoint {file_name} holds values that are NaN or infinite in {', '.join(wrong[:5])}{more}.",
             mend="Training diverged; take an earlier checkpoint.",
         )
-    odd = [name for name, value in tensors.items() if value.is_quantized or value.is_sparse or value.is_complex()]
-    if odd:
-        raise ModelError(
-            f"Checkpoint {file_name} holds quantised, sparse or complex values ({odd[0]}); plain ones were expected.",
-            mend="Export the model from before it was quantised.",
-        )
+
+
+def _is_odd(value: Tensor) -> bool:
+    return value.is_quantized or value.layout != torch.strided or value.is_complex() or value.is_meta

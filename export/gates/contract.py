@@ -88,8 +88,12 @@ def check_contract(model: onnx.ModelProto, manifest: Manifest) -> None:
     outputs = tuple(value.name for value in model.graph.output)
     if outputs != _OUTPUTS[manifest.kind]:
         raise ModelError(f"Graph of {name} has outputs {outputs}, a {manifest.kind} has {_OUTPUTS[manifest.kind]}.")
-    if any(value.type.tensor_type.elem_type != TensorProto.FLOAT for value in model.graph.output):
-        raise ModelError(f"Graph of {name} has outputs that are not float32.")
+    if manifest.kind != "detector":
+        told = {value.name: _signature(value) for value in model.graph.output}
+        shapes: dict[str, list[int | None]] = {"mean": [2], "variance": [2], "samples": [None, 2]}
+        asked = {output: (TensorProto.FLOAT, shapes[output]) for output in outputs}
+        if told != asked:
+            raise ModelError(f"Graph of {name} has outputs {told}, the contract asks for {asked}.")
 
 
 def check_masks_work(model: bytes, manifest: Manifest) -> float:
@@ -144,9 +148,10 @@ def _check_operators(model: onnx.ModelProto, name: str) -> None:
             raise ModelError(f"Graph of {name} gives `image` to {where}; TensorRT takes uint8 into a Cast alone.")
         if node.op_type in ("MaxPool", "LayerNormalization") and len([out for out in node.output if out]) > 1:
             raise ModelError(f"Graph of {name}: {where} has a second output, which TensorRT does not give.")
-        if node.op_type in ("QuantizeLinear", "DequantizeLinear") and len(node.input) > 2 and node.input[2]:
-            zero = constants.get(node.input[2])
-            if zero is None or zero.data_type not in (TensorProto.INT8, TensorProto.INT32):
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            zero = constants.get(node.input[2]) if len(node.input) > 2 else None
+            # Without one ONNX means uint8; TensorRT dequantises no int32.
+            if zero is None or zero.data_type != TensorProto.INT8:
                 raise ModelError(f"Graph of {name}: {where} has no constant int8 zero point, as TensorRT wants it.")
             if np.any(numpy_helper.to_array(zero)):
                 raise ModelError(f"Graph of {name}: {where} has a zero point that is not 0; TensorRT wants symmetry.")

@@ -18,6 +18,7 @@ from emomusic_edge.export.session import cpu_session
 from emomusic_edge.manifest import GateRecord
 
 from .parity import seeded_masks
+from .record import gate_record
 
 SAMPLES = 4000
 LEAST_PICTURES = 8
@@ -57,15 +58,14 @@ def distribution_gate(
         figures = compare(pairs) | {"attempts": float(attempt)}
         if holds(figures, len(images)):
             break
-    passed = holds(figures, len(images))
-    return GateRecord(
-        name="distribution",
-        state="passed" if passed else "failed",
-        told=f"T = {SAMPLES} on {len(images)} pictures: means within {figures['mean_standard_errors']:.1f} standard "
+    return gate_record(
+        "distribution",
+        f"T = {SAMPLES} on {len(images)} pictures: means within {figures['mean_standard_errors']:.1f} standard "
         f"errors (bound {MOST_STANDARD_ERRORS:g}), variances within {figures['variance_ratio'] * 100:.1f} % (bound "
         f"{MOST_VARIANCE_RATIO * 100:g} %), least Kolmogorov-Smirnov p {figures['least_p_value']:.2g} (bound "
         f"{LEAST_P_VALUE / (2 * len(images)):.1g})",
-        figures=figures,
+        figures,
+        passed=holds(figures, len(images)),
     )
 
 
@@ -97,8 +97,9 @@ def compare(pairs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) ->
         for axis in range(2):
             a, b = one[:, axis], other[:, axis]
             variances = a.var(ddof=1), b.var(ddof=1)
-            if min(variances) <= 0:
-                return {"mean_standard_errors": float("1e9"), "variance_ratio": float("1e9"), "least_p_value": 0.0}
+            # Not `<=`: what is not a number is no distribution either.
+            if not min(variances) > 0 or not np.isfinite(variances).all():
+                return {"mean_standard_errors": np.inf, "variance_ratio": np.inf, "least_p_value": 0.0}
             error = np.sqrt(variances[0] / len(a) + variances[1] / len(b))
             errors.append(float(abs(a.mean() - b.mean()) / error))
             ratios.append(float(abs(variances[1] / variances[0] - 1.0)))

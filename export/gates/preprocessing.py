@@ -13,6 +13,8 @@ from emomusic_edge.export.training_transform import Transform, trained_with
 from emomusic_edge.manifest import GateRecord, ImageInput
 from emomusic_edge.preprocess import prepare
 
+from .record import gate_record
+
 # FindingEmo units, mean absolute over the pictures, of each axis.
 BOUND = 0.05
 
@@ -48,14 +50,16 @@ def preprocessing_gate(
     )
     if image.resize != "bilinear":
         told += f"; a plain cv2.resize: {float(by_axis_plain.max()):.4f}"
-    return GateRecord(
-        name="preprocessing",
-        state="passed" if worst <= BOUND else "failed",
-        told=told,
-        figures={
+    if image.resize == "bilinear" and transform == "opencv":
+        told += "; the same call of OpenCV on both sides"
+    return gate_record(
+        "preprocessing",
+        told,
+        {
             "valence_mean_abs": float(by_axis[0]),
             "arousal_mean_abs": float(by_axis[1]),
             "valence_mean_abs_of_plain_cv2": float(by_axis_plain[0]),
             "arousal_mean_abs_of_plain_cv2": float(by_axis_plain[1]),
         },
+        passed=worst <= BOUND,
     )

@@ -1,8 +1,8 @@
 """nvidia-modelopt in a folder of its own in the cache: it brings its own onnx and onnxruntime, and the user's stay.
 
-The folder is what `pip install --target` makes of exactly pinned wheels, without their dependencies. A process that is
-to use it gets it through PYTHONPATH; PyTorch, numpy and the rest come from the interpreter's own environment (the
-`export` extra).
+The folder is what `pip install --target` makes of wheels pinned by their hashes, without their dependencies. A process
+that is to use it gets it through PYTHONPATH; PyTorch, numpy and the rest come from the interpreter's own (the extra
+`export`).
 """
 
 from __future__ import annotations
@@ -18,20 +18,7 @@ from emomusic_edge.artefacts import folder_written_whole
 from emomusic_edge.errors import FetchError, MissingExtraError, ModelError
 
 MODELOPT_VERSION = "0.47.0"
-# modelopt 0.47 asks for onnx ~= 1.21 and, by Python, onnxruntime ~= 1.24 or 1.22. Its CUDA wheels and what only other
-# parts of it import stay out; lief and pynvml are imported, and have nothing to do without plugins and a GPU.
-REQUIREMENTS = (
-    f"nvidia-modelopt=={MODELOPT_VERSION}",
-    "onnx==1.21.0",
-    "onnxruntime==1.24.4; python_version > '3.10'",
-    "onnxruntime==1.22.1; python_version <= '3.10'",
-    "onnx-graphsurgeon==0.6.1",
-    "onnxconverter-common==1.16.0",
-    "onnxslim==0.1.98",
-    "polygraphy==0.53.6",
-    "lief==1.0.0",
-    "nvidia-ml-py==13.615.71",
-)
+REQUIREMENTS_FILE = Path(__file__).with_name("modelopt_requirements.txt")
 SIZE_MB = 45
 
 _COMPLETE = "complete"
@@ -132,7 +119,7 @@ def overlay_folder(cache_dir: Path) -> Path:
 
 
 def _record() -> str:
-    return "\n".join(REQUIREMENTS) + "\n"
+    return REQUIREMENTS_FILE.read_text(encoding="utf-8")
 
 
 def _is_complete(folder: Path) -> bool:
@@ -145,8 +132,8 @@ def _is_complete(folder: Path) -> bool:
 def _install(target: Path) -> None:
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-        *("--no-deps", "--only-binary=:all:", "--target", str(target)),
-        *REQUIREMENTS,
+        *("--no-deps", "--only-binary=:all:", "--require-hashes", "--target", str(target)),
+        *("--requirement", str(REQUIREMENTS_FILE)),
     ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_TIMEOUT_S, check=False)

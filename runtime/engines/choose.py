@@ -1,7 +1,7 @@
 """The best engine that truly works here: TensorRT, else ONNX Runtime on CUDA, else on the CPU, with the reasons why.
 
-A better engine that is missing, stale, foreign, altered or does not load is passed over and not tried again: whatever
-is wrong with a GPU, the CPU runs the bundle.
+A better engine that is missing, stale, foreign, altered, does not load or fails at its first inference is passed over
+and not tried again: whatever is wrong with a GPU, the CPU runs the bundle.
 """
 
 from __future__ import annotations
@@ -11,16 +11,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from emomusic_edge.contracts import InferenceEngine
 from emomusic_edge.cuda_probe import Gpu
 from emomusic_edge.engine_store import EngineStore, engine_key
-from emomusic_edge.errors import ModelError
+from emomusic_edge.errors import EmomusicError
+from emomusic_edge.made_pictures import made_picture
 from emomusic_edge.manifest import Manifest
 
 CUDA_PROVIDER = "CUDAExecutionProvider"
 CPU_PROVIDER = "CPUExecutionProvider"
 
 Wanted = Literal["auto", "tensorrt", "cuda", "cpu"]
+
+_log = logging.getLogger(__name__)
 
 
 class ClosableEngine(InferenceEngine, Protocol):
@@ -106,31 +112,31 @@ def choose_engine(
     gpu = makers.probe()
     if wanted in ("auto", "tensorrt"):
         asked_for = wanted == "tensorrt"
-        tensorrt = _tensorrt(manifest, makers, gpu, samples, store, asked_for=asked_for)
+        tensorrt = _tensorrt(manifest, makers, gpu, _rows(manifest, samples), store, asked_for=asked_for)
         if not isinstance(tensorrt, PassedOver):
             return Chosen(tensorrt, (), tensorrt.close)
         passed_over.append(tensorrt)
-    asked_for = wanted == "cuda"
-    if isinstance(gpu, str):
-        passed_over.append(PassedOver("CUDA", gpu, "", logging.WARNING if asked_for else logging.DEBUG))
-        engine = makers.onnx_runtime(model, manifest.name, [CPU_PROVIDER])
-        return Chosen(engine, tuple(passed_over), _nothing_to_close)
-    engine = makers.onnx_runtime(model, manifest.name, [CUDA_PROVIDER, CPU_PROVIDER])
-    if engine.provider != CUDA_PROVIDER:
-        reason = f"ONNX Runtime as it is installed here runs {manifest.name} on {engine.provider}"
-        passed_over.append(PassedOver("CUDA", reason, "", logging.WARNING if asked_for else logging.INFO))
-    return Chosen(engine, tuple(passed_over), _nothing_to_close)
+    cuda = _cuda(model, manifest, makers, gpu, _rows(manifest, samples), asked_for=wanted == "cuda")
+    if not isinstance(cuda, PassedOver):
+        return Chosen(cuda, tuple(passed_over), _nothing_to_close)
+    passed_over.append(cuda)
+    return Chosen(makers.onnx_runtime(model, manifest.name, [CPU_PROVIDER]), tuple(passed_over), _nothing_to_close)
 
 
 def _nothing_to_close() -> None:
     pass
 
 
+def _rows(manifest: Manifest, samples: int | None) -> int:
+    """The mask rows of an inference; 0 for a model without masks."""
+    return 0 if manifest.mc_dropout is None else samples or manifest.mc_dropout.default_samples
+
+
 def _tensorrt(
     manifest: Manifest,
     makers: EngineMakers,
     gpu: Gpu | str,
-    samples: int | None,
+    rows: int,
     store: EngineStore,
     *,
     asked_for: bool,
@@ -142,15 +148,60 @@ def _tensorrt(
         return passed(gpu, "", logging.DEBUG)
     try:
         trt = makers.import_tensorrt()
-    except ModelError as error:
-        return passed(str(error), error.mend, logging.INFO)
-    rows = 0 if manifest.mc_dropout is None else samples or manifest.mc_dropout.default_samples
+        version = str(trt.__version__)
+    except Exception as error:  # noqa: BLE001 (half an installation raises anything; the next rung runs the bundle)
+        return passed(*_told(error), logging.INFO)
     build = f"emomusic-edge export engine {manifest.name}"
-    found = store.find(manifest.name, engine_key(manifest, gpu, str(trt.__version__)), rows)
+    found = store.find(manifest.name, engine_key(manifest, gpu, version), rows)
     if isinstance(found, str):
         return passed(found, build, logging.WARNING)
     try:
         with store.loading(found):
-            return makers.tensorrt(found.plan, manifest.name, trt)
-    except ModelError as error:
-        return passed(str(error), error.mend or build, logging.WARNING)
+            engine = makers.tensorrt(found.plan, manifest.name, trt)
+            try:
+                _first_inference(engine, manifest, rows)
+            except BaseException:
+                engine.close()
+                raise
+            return engine
+    except Exception as error:  # noqa: BLE001 (as above)
+        reason, mend = _told(error)
+        return passed(reason, mend or build, logging.WARNING)
+
+
+def _cuda(
+    model: bytes, manifest: Manifest, makers: EngineMakers, gpu: Gpu | str, rows: int, *, asked_for: bool
+) -> InferenceEngine | PassedOver:
+    def passed(reason: str, mend: str, level: int) -> PassedOver:
+        return PassedOver("CUDA", reason, mend, logging.WARNING if asked_for else level)
+
+    if isinstance(gpu, str):
+        return passed(gpu, "", logging.DEBUG)
+    try:
+        engine = makers.onnx_runtime(model, manifest.name, [CUDA_PROVIDER, CPU_PROVIDER])
+        if engine.provider == CUDA_PROVIDER:
+            # One without code for this GPU loads, and says so only when it runs.
+            _first_inference(engine, manifest, rows)
+            return engine
+    except Exception as error:  # noqa: BLE001 (as above)
+        return passed(*_told(error), logging.WARNING)
+    reason = f"ONNX Runtime as it is installed here runs {manifest.name} on {engine.provider}"
+    return passed(reason, "", logging.INFO)
+
+
+def _first_inference(engine: InferenceEngine, manifest: Manifest, rows: int) -> None:
+    """Run an engine once, so that one that loads and does not run is found out while another can still be taken."""
+    inputs: dict[str, NDArray[np.generic]] = {
+        "image": made_picture(0, manifest.image.height_px, manifest.image.width_px)
+    }
+    if manifest.mc_dropout is not None:
+        inputs["masks"] = np.ones((rows, manifest.mc_dropout.mask_width), np.float32)
+    engine.run(inputs)
+
+
+def _told(error: Exception) -> tuple[str, str]:
+    """The reason and the mend of whatever was raised."""
+    if isinstance(error, EmomusicError):
+        return str(error), error.mend
+    _log.debug("a better engine failed", exc_info=error)
+    return f"{type(error).__name__}: {error}", ""

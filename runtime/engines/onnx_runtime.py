@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,6 +9,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from emomusic_edge.errors import ModelError
+from emomusic_edge.manifest import names_external_data
 
 # What a bundle may be run on, best first; the truth after loading is `OrtEngine.provider`.
 PREFERRED_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
@@ -43,7 +43,7 @@ class OrtEngine:
         Raises:
             ModelError: it does not load, or points to data outside itself.
         """
-        if _names_external_data(model):
+        if names_external_data(model):
             raise ModelError(f"Model {name} keeps weights in another file, which a bundle may not do.")
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
@@ -103,9 +103,3 @@ class OrtEngine:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-
-
-def _names_external_data(model: bytes) -> bool:
-    # TensorProto.external_data (field 13) holds StringStringEntryProto{key: "location", …}: in the wire format its key
-    # is a length-delimited field 1. ONNX Runtime 1.23 would follow `../`, absolute paths and links from there.
-    return struct.pack("BB", 0x0A, len(b"location")) + b"location" in model

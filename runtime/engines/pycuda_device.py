@@ -25,11 +25,15 @@ class PycudaDevice:
         self._memory: list[Any] = []
         self._stream: Any = None
         self._context: Any = None
-        with _told("no context"):
+        with _told("no context"), contextlib.ExitStack() as undo:
             cuda.init()
-            self._context = cuda.Device(0).retain_primary_context()
-            self._context.push()
+            context = cuda.Device(0).retain_primary_context()
+            undo.callback(context.detach)
+            context.push()
+            undo.callback(context.pop)
             self._stream = cuda.Stream()
+            undo.pop_all()
+        self._context = context
 
     @property
     def stream(self) -> int:

@@ -6,6 +6,7 @@ emomusic_edge.cuda_probe, always. Everything of one engine happens on one thread
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 from collections.abc import Callable, Mapping
@@ -20,8 +21,9 @@ from .cuda import CudaDevice, open_device
 from .owner_thread import OwnerThread
 from .tensorrt_session import InputError, TensorRTSession
 
-# A first start reads hundreds of megabytes from an SD card and loads CUDA's kernels.
-_LOAD_TIMEOUT_S = 120.0
+# A first start loads CUDA's kernels from an SD card. The three models of a run, each loaded and run once, stay below
+# TimeoutStartSec of systemd/emomusic-edge.service, or a GPU that hangs would end the start that it should only slow.
+LOAD_TIMEOUT_S = 80.0
 # A hundred times what a large model takes; a GPU that hangs does not come back.
 RUN_TIMEOUT_S = 10.0
 
@@ -32,11 +34,12 @@ def import_tensorrt() -> Any:
     """The `tensorrt` module.
 
     Raises:
-        ModelError: it is not in this environment.
+        ModelError: it is not in this environment, or a library that it needs is not.
     """
     try:
         import tensorrt
-    except ImportError as cause:
+    # A missing libnvinfer is an OSError where the package opens it by name, an ImportError where the linker does.
+    except (ImportError, OSError) as cause:
         raise ModelError(
             f"TensorRT's Python bindings are not in this environment ({cause})",
             mend="They come with JetPack; make the environment with: python3 -m venv --system-site-packages .venv",
@@ -75,7 +78,7 @@ class TensorRTEngine:
         self._closed = False
         self._owner = OwnerThread(f"TensorRT of {name}")
         try:
-            self._session = self._owner.call(lambda: _load(trt, plan, name, device), _LOAD_TIMEOUT_S)
+            self._session = self._owner.call(lambda: _load(trt, plan, name, device), LOAD_TIMEOUT_S)
         except BaseException:
             self._owner.end()
             raise
@@ -144,15 +147,17 @@ class TensorRTEngine:
 
 
 def _load(trt: Any, plan: bytes, name: str, device: Callable[[], CudaDevice]) -> TensorRTSession:
-    opened = device()
-    try:
-        return TensorRTSession(trt, _logger(trt), plan, name, opened)
-    except ModelError:
-        opened.close()
-        raise
-    except Exception as cause:
-        opened.close()
-        raise ModelError(f"Model {name}: its engine does not load: {cause}") from cause
+    with contextlib.ExitStack() as opened:
+        try:
+            gpu = device()
+            opened.callback(gpu.close)
+            session = TensorRTSession(trt, _logger(trt), plan, name, gpu)
+        except ModelError:
+            raise
+        except Exception as cause:
+            raise ModelError(f"Model {name}: its engine does not load: {str(cause) or type(cause).__name__}") from cause
+        opened.pop_all()
+        return session
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -8,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from emomusic_edge.artefacts import folder_written_whole, read_verified, sha256_of, write_atomic
+from emomusic_edge import artefacts
+from emomusic_edge.artefacts import (
+    folder_written_whole,
+    read_verified,
+    restore_interrupted,
+    sha256_of,
+    write_atomic,
+)
 from emomusic_edge.errors import ModelError
 
 
@@ -72,6 +80,124 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
         (scratch / "b").write_text("3")
     assert [file.name for file in target.iterdir()] == ["b"]
     assert [file.name for file in tmp_path.iterdir()] == ["bundle"]
+
+
+@pytest.fixture
+def without_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that cannot exchange two folders in one step."""
+    monkeypatch.setattr(artefacts, "_exchange_in_one_step", lambda one, other: errno.EINVAL)
+
+
+def write(target: Path, text: str) -> None:
+    with folder_written_whole(target) as scratch:
+        (scratch / "a").write_text(text)
+
+
+def dead() -> int:
+    """The id of a process that there is not."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.mark.usefixtures("without_exchange")
+def test_without_an_exchange_a_folder_is_replaced_all_the_same(tmp_path: Path) -> None:
+    for text in "123":
+        write(tmp_path / "bundle", text)
+        assert (tmp_path / "bundle" / "a").read_text() == text
+    assert [file.name for file in tmp_path.iterdir()] == ["bundle"]
+
+
+@pytest.mark.parametrize("process", [0, os.getpid()], ids=["of a dead process", "of one whose id came back"])
+def test_what_was_moved_away_is_brought_back(tmp_path: Path, process: int) -> None:
+    target = tmp_path / "bundle"
+    scratch = f".bundle.{process or dead()}-abcd_123"
+    for name, text in ((f".bundle.{dead()}-zzzzzzzz.old", "older"), (scratch + ".old", "old"), (scratch, "new")):
+        write(tmp_path / name, text)
+    os.utime(next(tmp_path.glob("*zzzzzzzz.old")), (1, 1))
+    restore_interrupted(target)
+    assert (target / "a").read_text() == "old"
+    assert (tmp_path / scratch).exists()
+    restore_interrupted(target)
+    write(target, "newest")
+    assert (target / "a").read_text() == "newest"
+    assert [path.name for path in tmp_path.iterdir() if path != target] == ([scratch] if process else [])
+
+
+def test_the_next_write_brings_back_what_was_moved_away_even_if_it_fails(tmp_path: Path) -> None:
+    write(tmp_path / f".bundle.{dead()}-abcd_123.old", "old")
+
+    def fail() -> None:
+        with folder_written_whole(tmp_path / "bundle"):
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert (tmp_path / "bundle" / "a").read_text() == "old"
+
+
+def test_what_cannot_be_brought_back_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = f".bundle.{dead()}-abcd_123"
+    write(tmp_path / scratch, "new")
+    write(tmp_path / (scratch + ".old"), "old")
+    monkeypatch.setattr(artefacts, "restore_interrupted", lambda target: None)
+
+    def fail() -> None:
+        with folder_written_whole(tmp_path / "bundle"):
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [scratch, scratch + ".old"]
+
+
+@pytest.mark.usefixtures("without_exchange")
+def test_a_reader_that_brings_it_back_too_early_does_not_end_the_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "bundle"
+    write(target, "1")
+    rename, moves = Path.rename, []
+
+    def watched(path: Path, to: Path) -> Path:
+        moves.append(path.name)
+        moved = rename(path, to)
+        if path == target and moves.count("bundle") == 1:
+            restore_interrupted(target)
+        return moved
+
+    monkeypatch.setattr(Path, "rename", watched)
+    write(target, "2")
+    assert (target / "a").read_text() == "2"
+    assert moves.count("bundle") == 2
+    assert [file.name for file in tmp_path.iterdir()] == ["bundle"]
+
+
+@pytest.mark.usefixtures("without_exchange")
+def test_a_second_rename_that_fails_leaves_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "bundle"
+    write(target, "1")
+    rename = Path.rename
+
+    def full(path: Path, to: Path) -> Path:
+        if to == target and not path.name.endswith(".old"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="No space"):
+        write(target, "2")
+    assert (target / "a").read_text() == "1"
+    assert [file.name for file in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_what_belongs_to_others_is_left_alone(tmp_path: Path) -> None:
+    gone = dead()
+    others = [f".bundle.{os.getpid()}-abcdefgh", f".bundle.{gone}-b.{os.getpid()}-abcdefgh", ".bundle.new-version"]
+    for name in [*others, f".bundle.{gone}-abcdefgh"]:
+        (tmp_path / name).mkdir()
+    write(tmp_path / "bundle", "1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "bundle"])
 
 
 WRITER = """

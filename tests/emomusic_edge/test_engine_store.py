@@ -17,6 +17,7 @@ from stub_models import mc_dropout_manifest
 
 from emomusic_edge.cuda_probe import Gpu
 from emomusic_edge.engine_store import (
+    BOOT_ID,
     LOADING_NAME,
     PLAN_NAME,
     RECORD_NAME,
@@ -147,18 +148,70 @@ def found(store: EngineStore) -> StoredEngine:
     return engine
 
 
-def test_one_that_ended_its_process_is_not_loaded_again(store: EngineStore, tmp_path: Path) -> None:
-    folder = store.write("face-x", record(), PLAN)
+def crashes(store_root: Path, boot_id: Path = BOOT_ID) -> None:
+    """Load the engine in a process of its own, which ends there with a segmentation fault."""
     code = (
-        f"import os\nfrom test_engine_store import *\nstore = EngineStore(Path({str(tmp_path / 'engines')!r}))\n"
-        "with store.loading(found(store)):\n    os.kill(os.getpid(), 11)"
+        f"import os\nfrom test_engine_store import *\nstore = EngineStore(Path({str(store_root)!r}), "
+        f"Path({str(boot_id)!r}))\nwith store.loading(found(store)):\n    os.kill(os.getpid(), 11)"
     )
     path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     assert subprocess.run([sys.executable, "-c", code], env=path, check=False).returncode == -11
+
+
+def test_one_that_ended_its_process_twice_is_not_loaded_again(store: EngineStore, tmp_path: Path) -> None:
+    folder = store.write("face-x", record(), PLAN)
+    crashes(tmp_path / "engines")
     assert (folder / LOADING_NAME).exists()
-    assert "ended the process that loaded it last" in str(store.find("face-x", KEY, 64))
+    assert found(store).folder == folder
+    crashes(tmp_path / "engines")
+    assert "ended the process that loaded it, twice" in str(store.find("face-x", KEY, 64))
     store.write("face-x", record(), PLAN)
     assert found(store).folder == folder
+
+
+def test_a_load_that_went_well_forgives_a_crash(store: EngineStore, tmp_path: Path) -> None:
+    store.write("face-x", record(), PLAN)
+    for _ in range(2):
+        crashes(tmp_path / "engines")
+        with store.loading(found(store)):
+            pass
+
+
+def test_power_cuts_are_no_crashes(tmp_path: Path) -> None:
+    boot = tmp_path / "boot_id"
+    EngineStore(tmp_path / "engines").write("face-x", record(), PLAN)
+    for start in range(3):
+        boot.write_text(f"{start}\n")
+        found(EngineStore(tmp_path / "engines", boot))
+        crashes(tmp_path / "engines", boot)
+    # twice in the same one
+    crashes(tmp_path / "engines", boot)
+    assert isinstance(EngineStore(tmp_path / "engines", boot).find("face-x", KEY, 64), str)
+    boot.write_text("another\n")
+    found(EngineStore(tmp_path / "engines", boot))
+
+
+def test_another_process_with_the_same_id_does_not_hide_a_crash(store: EngineStore) -> None:
+    folder = store.write("face-x", record(), PLAN)
+    with store.loading(found(store)):
+        mark = json.loads((folder / LOADING_NAME).read_text())
+    assert mark["crashes"] == 0
+    assert mark["process"].split()[0] == str(os.getpid())
+    # a container's first process has the same id each time, and another start time
+    (folder / LOADING_NAME).write_text(json.dumps({**mark, "process": f"{os.getpid()} 1", "crashes": 1}))
+    assert isinstance(store.find("face-x", KEY, 64), str)
+    (folder / LOADING_NAME).write_text(json.dumps({**mark, "crashes": 1}))
+    found(store)
+
+
+@pytest.mark.parametrize("content", ["", "1234", "[]", "{", '{"boot": 1}', "\xff", '{"crashes": Infinity}'])
+def test_a_mark_that_says_nothing_counts_nothing(store: EngineStore, content: str) -> None:
+    folder = store.write("face-x", record(), PLAN)
+    (folder / LOADING_NAME).write_text(content, encoding="latin-1")
+    found(store)
+    text = json.dumps({"boot": BOOT_ID.read_text().strip(), "process": "", "crashes": float("inf")})
+    (folder / LOADING_NAME).write_text(text)
+    found(store)
 
 
 def test_a_load_that_only_fails_leaves_no_mark(store: EngineStore) -> None:

@@ -6,6 +6,7 @@ Python; for each, a forked copy of this process kills itself there with SIGKILL.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 from stub_models import mc_dropout_graph, mc_dropout_manifest, write_mc_dropout_bundle
 
+from emomusic_edge import artefacts
 from emomusic_edge.errors import ModelError
 from emomusic_edge.export.bundle import write_bundle
 from emomusic_edge.manifest import read_bundle
@@ -48,9 +50,16 @@ def killed_at(point: int, folder: Path) -> bool:
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-def main(folder: Path, fresh: bool) -> None:
-    """Kill at every point in turn; print how often the old bundle, the new one or (fresh) none stood."""
-    stood = {"face-stub": 0, "scene-stub": 0, "none": 0}
+def main(folder: Path, kind: str) -> None:
+    """Kill at every point in turn; print how often the old bundle, the new one or (fresh) none stood.
+
+    Without exchange, none stands while the two renames are under way; `restored` counts how often that was seen.
+    """
+    fresh = kind == "fresh"
+    if kind == "without exchange":
+        # What a file system answers that lacks it; the forked copies inherit it.
+        artefacts._exchange_in_one_step = lambda one, other: errno.EINVAL
+    stood = {"face-stub": 0, "scene-stub": 0, "none": 0, "restored": 0}
     point = 0
     while True:
         point += 1
@@ -61,6 +70,8 @@ def main(folder: Path, fresh: bool) -> None:
             bundle = folder
             write_mc_dropout_bundle(bundle / "bundle", "face")
         died = killed_at(point, bundle)
+        missed = not (bundle / "bundle").exists()
+        artefacts.restore_interrupted(bundle / "bundle")
         try:
             found = read_bundle(bundle / "bundle")[0].name
         except ModelError:
@@ -68,6 +79,7 @@ def main(folder: Path, fresh: bool) -> None:
             assert not (bundle / "bundle").exists(), f"part of a bundle after point {point}"
             found = "none"
         stood[found] += 1
+        stood["restored"] += missed and found != "none"
         if not died:
             break
     write_mc_dropout_bundle(folder / "bundle", "face")
@@ -76,4 +88,4 @@ def main(folder: Path, fresh: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2] == "fresh")
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -43,17 +43,20 @@ def test_a_failed_write_leaves_the_old_bundle(tmp_path: Path) -> None:
     assert {p.name: p.read_bytes() for p in (tmp_path / "b").iterdir()} == before
 
 
-@pytest.mark.parametrize("kind", ["a folder of songs", "a file"])
+@pytest.mark.parametrize("kind", ["a folder of songs", "a file", "a web project", "a bundle with notes"])
 def test_what_is_no_bundle_is_never_replaced(kind: str, tmp_path: Path) -> None:
     target = tmp_path / "Music"
-    if kind == "a file":
-        target.write_text("mine")
-    else:
-        target.mkdir()
-        (target / "song.ogg").write_text("mine")
-    with pytest.raises(ModelError, match="is no bundle"):
+    mine = target if kind == "a file" else target / "mine.txt"
+    if kind == "a bundle with notes":
         write_mc_dropout_bundle(target)
-    assert (target if kind == "a file" else target / "song.ogg").read_text() == "mine"
+    elif kind != "a file":
+        target.mkdir()
+    if kind == "a web project":
+        (target / "manifest.json").write_text('{"name": "extension"}')
+    mine.write_text("mine")
+    with pytest.raises(ModelError, match="is no bundle, or holds more"):
+        write_mc_dropout_bundle(target)
+    assert mine.read_text() == "mine"
 
 
 def test_an_empty_folder_may_become_a_bundle(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from emomusic_edge.export.pictures import (
     _HELD,
     LEAST_CALIBRATION,
     LEAST_HELD,
+    MOST_CALIBRATION,
+    MOST_HELD,
     PictureSets,
     at_camera_sizes,
     folder_pictures,
@@ -20,6 +22,14 @@ from emomusic_edge.export.pictures import (
 
 def test_calibration_and_held_pictures_come_out_of_different_files() -> None:
     assert not {shot.file for shot in _CALIBRATION} & {shot.file for shot in _HELD}
+
+
+@pytest.mark.parametrize("kind", ["scenes", "faces"])
+def test_no_held_picture_is_nearly_one_that_calibrates(kind: str, request: pytest.FixtureRequest) -> None:
+    sets: PictureSets = request.getfixturevalue(kind)
+    small = [[cv2.resize(p, (48, 48)).astype(float) for p in part] for part in (sets.calibration, sets.held)]
+    nearest = min(np.abs(a - b).mean() for a in small[0] for b in small[1])
+    assert nearest > 15, "grey levels of 255, on average"
 
 
 def test_there_are_enough_of_both(scenes: PictureSets, faces: PictureSets) -> None:
@@ -47,8 +57,9 @@ def test_the_boxes_are_where_a_detector_finds_faces(faces: PictureSets, starter_
 
 def test_camera_sizes(scenes: PictureSets) -> None:
     sized = at_camera_sizes(scenes.held)
-    assert [p.shape for p in sized[:3]] == [(480, 640, 3), (720, 1280, 3), (1080, 1920, 3)]
+    assert {p.shape[:2] for p in sized} == {(480, 640), (641, 853), (720, 1280), (1080, 1920)}
     assert all(picture.std() > 5 for picture in sized)
+    assert len(sized) >= len(scenes.held)
 
 
 def write(folder: Path, count: int) -> Path:
@@ -61,10 +72,27 @@ def write(folder: Path, count: int) -> Path:
 def test_a_folder_of_ones_own_is_split_in_two(tmp_path: Path) -> None:
     sets = folder_pictures(write(tmp_path, 24))
     assert (len(sets.calibration), len(sets.held)) == (8, 16)
-    levels = [{int(picture[0, 0, 0]) for picture in part} for part in (sets.calibration, sets.held)]
-    assert not levels[0] & levels[1]
-    assert levels[0] | levels[1] == set(range(24))
+    levels = [[int(picture[0, 0, 0]) for picture in part] for part in (sets.calibration, sets.held)]
+    assert sorted(levels[0] + levels[1]) == list(range(24))
     assert str(tmp_path) not in sets.told
+
+
+def test_of_a_large_folder_some_are_taken_from_all_over(tmp_path: Path) -> None:
+    for number in range(200):
+        cv2.imwrite(str(tmp_path / f"{number:03d}.png"), np.full((9, 9, 3), number))
+    sets = folder_pictures(tmp_path)
+    calibration, held = ([int(p[0, 0, 0]) for p in part] for part in (sets.calibration, sets.held))
+    assert (len(calibration), len(held)) == (MOST_CALIBRATION, MOST_HELD)
+    # frames of one moment, neighbours by name, stay on one side
+    assert max(calibration) < min(held)
+    assert max(held) > 190
+    assert max(np.diff(held)) <= 5
+
+
+def test_a_picture_larger_than_any_cameras_is_made_smaller(tmp_path: Path) -> None:
+    for number in range(24):
+        cv2.imwrite(str(tmp_path / f"{number}.jpg"), np.zeros((3000, 4000, 3), np.uint8))
+    assert {p.shape for p in folder_pictures(tmp_path).held} == {(1920, 2560, 3)}
 
 
 def test_a_folder_that_will_not_do_is_told(tmp_path: Path) -> None:

@@ -44,7 +44,18 @@ def altered(bundle: Path, name: str, content: bytes) -> Path:
 
 
 def test_an_exported_bundle_holds_without_its_checkpoint(bundle: Path) -> None:
-    assert states(bundle) == {"hashes": "passed", "contract": "passed", "parity": "passed", "sampling": "passed"}
+    assert states(bundle) == {
+        "hashes": "passed",
+        "contract": "passed",
+        "parity": "passed",
+        "sampling": "passed",
+        "preprocessing": "not run",
+    }
+
+
+def test_with_pictures_the_preprocessing_is_held_too(bundle: Path, scenes: object) -> None:
+    gates = verify_bundle(bundle, pictures=scenes, with_builder=False)[1]  # type: ignore[arg-type]
+    assert {gate.name: gate.state for gate in gates}["preprocessing"] == "passed"
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "parity.json", "manifest.json"])
@@ -68,7 +79,18 @@ def test_a_graph_that_breaks_the_contract_is_found(bundle: Path) -> None:
     model = onnx.load(bundle / "model.onnx")
     model.graph.node.append(onnx.helper.make_node("RandomUniform", [], ["stray"], shape=[2]))
     found = states(altered(bundle, "model.onnx", model.SerializeToString()))
-    assert found["contract"] == "failed"
+    # and nothing else runs it
+    assert found == {"hashes": "passed", "contract": "failed"}
+
+
+def test_a_graph_that_points_to_other_files_reaches_no_parser(bundle: Path) -> None:
+    model = onnx.load(bundle / "model.onnx")
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../secret.bin")
+    with pytest.raises(ModelError, match="another file"):
+        verify_bundle(altered(bundle, "model.onnx", model.SerializeToString()), with_builder=False)
 
 
 @pytest.mark.parametrize("content", [b"{}", b"", b"[1]", b'{"schema_version": 1, "pictures": 99}'])

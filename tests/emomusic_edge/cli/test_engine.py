@@ -13,11 +13,13 @@ from tensorrt_fake import VERSIONS
 from typer.testing import CliRunner
 
 import emomusic_edge.cuda_probe
+import emomusic_edge.manifest
 from emomusic_edge.cli.engine import build_and_keep, engine
 from emomusic_edge.cuda_probe import Gpu, probe_cuda
 from emomusic_edge.engine_store import EngineStore, StoredEngine, engine_key
 from emomusic_edge.errors import ModelError
-from emomusic_edge.manifest import read_manifest
+from emomusic_edge.export.tensorrt import isolated
+from emomusic_edge.manifest import read_bundle, read_manifest
 from emomusic_edge.paths import DataLayout
 
 ORIN = Gpu("Orin", 8, "8.7", "12.6", "36.4.3")
@@ -88,6 +90,41 @@ def test_an_engine_is_built_tried_and_kept(device: Device, version: str) -> None
     assert str(found.folder) == told["folder"]
     assert found.record.smoke == told["smoke"]
     assert sorted(path.name for path in device.layout.engines.iterdir()) == ["face-stub", "timing-sm87.cache"]
+
+
+def test_an_engine_that_no_run_would_take_is_refused(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelError, match="at most 32 samples would never be taken: a run asks for 64") as told:
+        typed("face-stub", "--samples-max", "32")
+    assert "--samples-max 64" in told.value.mend
+    assert device.kept() == "face-stub has no engine yet"
+    monkeypatch.setenv("EMOMUSIC_MODELS__SAMPLES", "100")
+    with pytest.raises(ModelError, match="a run asks for 100, as models.samples says"):
+        typed("face-stub", "--samples-max", "99")
+    # what the run will ask for is what counts, not what the bundle would have
+    monkeypatch.setenv("EMOMUSIC_MODELS__SAMPLES", "20")
+    assert json.loads(typed("face-stub", "--json", "--samples-max", "32"))["samples"] == [1, 20, 32]
+
+
+def test_what_is_parsed_are_the_bytes_that_were_checked(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    def build(model: bytes, *_: object, **__: object) -> None:
+        given.append(model)
+        raise ModelError("enough")
+
+    monkeypatch.setattr(isolated, "build_in_own_process", build)
+    checked = read_bundle(device.layout.bundle("face-stub"))
+    with pytest.raises(ModelError, match="enough"):
+        typed("face-stub")
+    assert given == [checked[1]]
+
+    def refuse(bundle: Path, **_: object) -> None:
+        raise ModelError(f"{bundle.name} keeps weights in another file")
+
+    monkeypatch.setattr(emomusic_edge.manifest, "read_bundle", refuse)
+    with pytest.raises(ModelError, match="keeps weights in another file"):
+        typed("face-stub")
+    assert len(given) == 1
 
 
 def test_for_people_it_says_what_it_did(device: Device) -> None:

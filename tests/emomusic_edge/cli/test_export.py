@@ -110,6 +110,18 @@ def test_what_is_no_checkpoint_ends_on_one_screen_and_writes_nothing(tmp_path: P
     assert not (tmp_path / "data").exists()
 
 
+def test_what_cannot_be_written_is_told_before_any_work(scene_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "Music").mkdir()
+    (tmp_path / "Music" / "song.ogg").write_text("mine")
+    done = typed("scene", scene_checkpoint, "--out", "Music", where=tmp_path)
+    assert done.returncode == 5
+    assert "is no bundle" in done.stderr
+    assert "Gate" not in done.stdout + done.stderr
+    named = typed("scene", scene_checkpoint, "--name", "My Model!", where=tmp_path)
+    assert named.returncode == 2
+    assert "my-model" in named.stderr
+
+
 def test_without_pytorch_it_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "hidden" / "torch").mkdir(parents=True)
     (tmp_path / "hidden" / "torch" / "__init__.py").write_text("raise ImportError('No module named torch')\n")

@@ -232,6 +232,69 @@ def test_a_head_of_another_kind_is_told(face: FaceEmotionRegressor, tmp_path: Pa
     assert "no valence_head.0.weight" in told_of(state, "face", tmp_path)
 
 
+def openai_state(scene: SceneEmotionRegressor) -> dict[str, Any]:
+    torch.manual_seed(3)
+    tower = {f"backbone.visual.{n}": v for n, v in VisionTower(64, 16, 128, 2, 48).state_dict().items()}
+    return tower | {n: v for n, v in scene.state_dict().items() if "head" in n}
+
+
+@pytest.mark.parametrize("stray", ["ls_1.gamma", "adapter.weight", "mlp.lora_A.weight"])
+def test_weights_inside_the_image_tower_are_never_taken_for_text(
+    stray: str, scene: SceneEmotionRegressor, tmp_path: Path
+) -> None:
+    """LayerScale or an adapter that was dropped without a word would change every answer."""
+    state = openai_state(scene) | {f"backbone.visual.transformer.resblocks.0.{stray}": torch.full((128,), 0.1)}
+    assert f"1 unexpected: backbone.transformer.resblocks.0.{stray}" in told_of(state, "scene", tmp_path)
+
+
+@pytest.mark.parametrize("width", [512, 256])
+def test_a_layer_that_was_trained_in_the_classifiers_place_is_not_dropped(
+    width: int, face: FaceEmotionRegressor, tmp_path: Path
+) -> None:
+    state = dict(face.state_dict()) | {"backbone.fc.weight": torch.randn(width, 512)}
+    for axis in ("valence", "arousal"):
+        state[f"{axis}_head.0.weight"] = torch.randn(128, width)
+    assert "stands between the ResNet and heads" in told_of(state, "face", tmp_path)
+
+
+def test_heads_for_another_width_are_told_as_misshapen(face: FaceEmotionRegressor, tmp_path: Path) -> None:
+    state = dict(face.state_dict()) | {"arousal_head.0.weight": torch.randn(128, 256)}
+    told = told_of(state, "face", tmp_path)
+    assert "arousal_head.0.weight is (128, 256), expected (128, 512)" in told
+    assert "features of another width" in told
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["sparse", "complex", "meta", "quantised"])
+def test_values_that_are_no_plain_numbers_are_refused(kind: str, face: FaceEmotionRegressor, tmp_path: Path) -> None:
+    weight = face.state_dict()["backbone.conv1.weight"]
+    odd = {
+        "sparse": lambda: weight.to_sparse(),
+        "complex": lambda: weight.to(torch.complex64),
+        "meta": lambda: weight.to("meta"),
+        "quantised": lambda: torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8),
+    }[kind]()
+    assert "backbone.conv1.weight" in told_of(
+        dict(face.state_dict()) | {"backbone.conv1.weight": odd}, "face", tmp_path
+    )
+
+
+def test_one_name_saved_twice_is_refused(face: FaceEmotionRegressor, tmp_path: Path) -> None:
+    state = dict(face.state_dict()) | {"backbone.module.conv1.weight": torch.ones(64, 3, 7, 7)}
+    assert "twice" in told_of(state, "face", tmp_path)
+
+
+def test_an_averaged_model_is_a_model(face: FaceEmotionRegressor, tmp_path: Path) -> None:
+    averaged = torch.optim.swa_utils.AveragedModel(face)
+    torch.save(averaged.state_dict(), tmp_path / "model.pth")
+    torch.testing.assert_close(answers(load(tmp_path / "model.pth", "face").regressor), answers(face))
+
+
+def test_another_model_beside_the_one_that_is_taken_is_told(face: FaceEmotionRegressor, tmp_path: Path) -> None:
+    torch.save({"model": face.state_dict(), "ema": face.state_dict()}, tmp_path / "model.pth")
+    assert any("'ema'" in line for line in load(tmp_path / "model.pth", "face").told)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_values_that_are_not_finite_are_refused_by_name(
     value: float, face: FaceEmotionRegressor, tmp_path: Path

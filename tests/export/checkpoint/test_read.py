@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
+import collections
 import contextlib
 import io
 import pickle
+import sys
+import types
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,6 +84,54 @@ def test_a_whole_pickled_model_is_refused_by_the_name_of_what_it_asks_for(tmp_pa
     torch.save(torch.nn.Linear(2, 1), tmp_path / "model.pth")
     with pytest.raises(ModelError, match=r"torch\.nn\.modules\.linear\.Linear"):
         read_checkpoint(tmp_path / "model.pth")
+
+
+@contextlib.contextmanager
+def pretended(package: str, module: str, name: str) -> Iterator[type]:
+    """A class that pickles as that of a package which is not here, while the block lasts."""
+    made = type(name, (), {"__module__": f"{package}.{module}"})
+    outer, inner = types.ModuleType(package), types.ModuleType(f"{package}.{module}")
+    setattr(inner, name, made)
+    setattr(outer, module, inner)
+    sys.modules |= {package: outer, f"{package}.{module}": inner}
+    try:
+        yield made
+    finally:
+        del sys.modules[package], sys.modules[f"{package}.{module}"]
+
+
+def test_what_training_frameworks_keep_beside_the_weights_does_not_matter(tmp_path: Path) -> None:
+    """fastai's learn.save keeps its hyper-parameters in fastcore's list, Lightning's checkpoints keep all sorts."""
+    with pretended("fastcore", "foundation", "L") as fastcore_list:
+        hypers = fastcore_list()
+        hypers.items = [{"lr": 1e-3}]
+        content = {
+            "model": {"weight": torch.ones(3)},
+            "opt": {"state": [], "hypers": hypers},
+            "hyper_parameters": {
+                "folder": Path("runs"),
+                "arguments": argparse.Namespace(lr=0.1),
+                "rate": np.float64(0.3),
+                "weights": np.ones(3),
+                "counts": collections.defaultdict(list, {"a": [1]}),
+            },
+        }
+        torch.save(content, tmp_path / "learn.pth")
+    found = read_checkpoint(tmp_path / "learn.pth")
+    torch.testing.assert_close(found["model"]["weight"], torch.ones(3))
+    assert type(found["opt"]["hypers"]).__name__ == "_Inert"
+
+
+def test_the_stand_ins_run_nothing(tmp_path: Path) -> None:
+    """A harmless name called with a harmful argument is still only a stand-in."""
+    mark = tmp_path / "ran"
+    content = b"\x80\x02}X\x05\x00\x00\x00modelcpathlib\nPosixPath\n(X\x01\x00\x00\x00atRs."
+    torch.save({"x": torch.ones(1)}, tmp_path / "real.pth")
+    with zipfile.ZipFile(tmp_path / "real.pth") as source, zipfile.ZipFile(tmp_path / "model.pth", "w") as target:
+        for item in source.namelist():
+            target.writestr(item, content if item.endswith("data.pkl") else source.read(item))
+    assert not isinstance(read_checkpoint(tmp_path / "model.pth")["model"], Path)
+    assert not mark.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"not a checkpoint at all, but text", b"\x80\x02]q\x00.", bytes(64)])

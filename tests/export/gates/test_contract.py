@@ -60,6 +60,8 @@ def test_no_sampling_node_gets_through(node: onnx.NodeProto, tmp_path: Path) -> 
         ),
         (helper.make_node("QuantizeLinear", ["levels", "scale", "uint8 zero"], ["q"]), "int8 zero point"),
         (helper.make_node("QuantizeLinear", ["levels", "scale", "moved zero"], ["q"]), "symmetry"),
+        (helper.make_node("QuantizeLinear", ["levels", "scale"], ["q"]), "int8 zero point"),
+        (helper.make_node("DequantizeLinear", ["counts", "scale", "int32 zero"], ["q"]), "int8 zero point"),
     ],
 )
 def test_what_tensorrt_does_not_take_is_refused(node: onnx.NodeProto, told: str) -> None:
@@ -67,6 +69,8 @@ def test_what_tensorrt_does_not_take_is_refused(node: onnx.NodeProto, told: str)
         "scale": np.float32(0.5),
         "uint8 zero": np.uint8(0),
         "moved zero": np.int8(3),
+        "int32 zero": np.int32(0),
+        "counts": np.zeros(3, np.int32),
     }
     model = with_nodes(node, constants={k: np.asarray(v) for k, v in constants.items()})
     with pytest.raises(ModelError, match=told):
@@ -113,6 +117,17 @@ def test_another_output_order_or_input_type_is_refused() -> None:
     wrong = manifest.model_copy(update={"image": manifest.image.model_copy(update={"height_px": 16})})
     with pytest.raises(ModelError, match="inputs"):
         check_contract(mc_dropout_graph(), wrong)
+
+
+def test_outputs_of_another_shape_are_refused() -> None:
+    model = mc_dropout_graph()
+    for node in model.graph.node:
+        if node.output[0] == "mean":
+            next(a for a in node.attribute if a.name == "keepdims").i = 1
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("mean", TensorProto.FLOAT, [1, 2]))
+    model.graph.output[1].CopyFrom(helper.make_tensor_value_info("variance", TensorProto.FLOAT, [2]))
+    with pytest.raises(ModelError, match="outputs"):
+        check_contract(model, mc_dropout_manifest())
 
 
 @pytest.mark.parametrize("bundle", STARTER_BUNDLES, ids=lambda bundle: bundle.manifest.name)

@@ -7,7 +7,7 @@ from onnx import numpy_helper
 
 torch = pytest.importorskip("torch")
 
-from small_networks import SMALL_PX, P, Small, prepared  # noqa: E402
+from small_networks import SMALL_PX, P, Small, prepared, without_numbers  # noqa: E402
 
 from emomusic_edge.export.gates.parity import BOUND, parity_gate, record_answers, seeded_masks  # noqa: E402
 from emomusic_edge.export.pictures import PictureSets  # noqa: E402
@@ -77,3 +77,10 @@ def test_the_graph_holds_nothing_of_this_machine(small_scene: Small, repo: objec
     assert str(repo).encode() not in content
     assert b"site-packages" not in content
     assert b"/home/" not in content
+
+
+def test_a_graph_that_answers_no_number_fails(small_scene: Small, scenes: PictureSets) -> None:
+    masks = seeded_masks(8, small_scene.mask_width, P)
+    gate = parity_gate(small_scene.network, without_numbers(small_scene), prepared(scenes)[:2], masks)
+    assert gate.state == "failed"
+    assert "not a number" in gate.told

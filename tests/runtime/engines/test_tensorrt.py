@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,13 +14,14 @@ import onnx
 import pytest
 from cuda_fake import FakeCudaDevice
 from onnx import TensorProto, helper
+from pages import text_of
 from stub_models import MASK_WIDTH, SIZE_PX, mc_dropout_graph, reference_samples
 from tensorrt_fake import NAMES, VERSIONS, FakeTensorRT
 
 from emomusic_edge.errors import ModelError
 from emomusic_edge.export.tensorrt.build import BuildRequest, SampleRange, build_engine
 from emomusic_edge.paths import packaged_bundle
-from emomusic_edge.runtime.engines.tensorrt import TensorRTEngine, import_tensorrt
+from emomusic_edge.runtime.engines.tensorrt import LOAD_TIMEOUT_S, RUN_TIMEOUT_S, TensorRTEngine, import_tensorrt
 
 IMAGE = np.full((1, SIZE_PX, SIZE_PX, 3), 80, np.uint8)
 MASKS = np.random.default_rng(1).random((16, MASK_WIDTH)).astype(np.float32)
@@ -289,3 +292,18 @@ def test_without_tensorrt_the_error_says_where_it_comes_from() -> None:
         assert "--system-site-packages" in told.value.mend
     else:
         pytest.skip("TensorRT is in this environment")
+
+
+def test_a_library_that_tensorrt_misses_is_told_and_not_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "import ctypes\nctypes.CDLL('libnvinfer-of-nobody.so.10')\n"
+    (tmp_path / "tensorrt.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    with pytest.raises(ModelError, match="libnvinfer-of-nobody"):
+        import_tensorrt()
+
+
+def test_three_engines_that_hang_do_not_outlast_the_start_of_the_service() -> None:
+    unit = text_of("systemd/emomusic-edge.service")
+    start_s = float(re.findall(r"^TimeoutStartSec=(\d+)$", unit, flags=re.MULTILINE)[0])
+    assert 3 * (LOAD_TIMEOUT_S + RUN_TIMEOUT_S) < start_s

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from emomusic_edge.artefacts import read_verified
+from emomusic_edge.artefacts import read_verified, restore_interrupted
 from emomusic_edge.errors import ModelError
 
 MANIFEST_NAME = "manifest.json"
@@ -198,6 +198,7 @@ def read_manifest(bundle: Path, *, mend: str = "") -> Manifest:
     Raises:
         ModelError: the folder or the manifest is missing, or not valid; the message names file and field.
     """
+    restore_interrupted(bundle)
     path = bundle / MANIFEST_NAME
     try:
         if path.stat().st_size > _MAX_MANIFEST_BYTES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from emomusic_edge.artefacts import restore_interrupted
 from emomusic_edge.config import Settings
 from emomusic_edge.errors import IndexFileError, ModelError
 from emomusic_edge.manifest import MANIFEST_NAME
@@ -23,6 +24,7 @@ def find_bundle(name_or_path: str, settings: Settings) -> Path:
         return Path(name_or_path).expanduser()
     places = (DataLayout(settings.paths.data_dir).bundle(name_or_path), packaged_bundle(name_or_path))
     for place in places:
+        restore_interrupted(place)
         if (place / MANIFEST_NAME).is_file():
             return place
     made = name_or_path.endswith("-starter") or name_or_path.startswith("blazeface-")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from pathlib import Path
 
+import onnx
+import onnx.external_data_helper
 import pytest
 import typer
 from stub_models import write_mc_dropout_bundle
@@ -13,7 +16,6 @@ from tensorrt_fake import VERSIONS
 from typer.testing import CliRunner
 
 import emomusic_edge.cuda_probe
-import emomusic_edge.manifest
 from emomusic_edge.cli.engine import build_and_keep, engine
 from emomusic_edge.cuda_probe import Gpu, probe_cuda
 from emomusic_edge.engine_store import EngineStore, StoredEngine, engine_key
@@ -98,7 +100,7 @@ def test_an_engine_that_no_run_would_take_is_refused(device: Device, monkeypatch
     assert "--samples-max 64" in told.value.mend
     assert device.kept() == "face-stub has no engine yet"
     monkeypatch.setenv("EMOMUSIC_MODELS__SAMPLES", "100")
-    with pytest.raises(ModelError, match="a run asks for 100, as models.samples says"):
+    with pytest.raises(ModelError, match="a run asks for 100, as models"):
         typed("face-stub", "--samples-max", "99")
     # what the run will ask for is what counts, not what the bundle would have
     monkeypatch.setenv("EMOMUSIC_MODELS__SAMPLES", "20")
@@ -118,13 +120,19 @@ def test_what_is_parsed_are_the_bytes_that_were_checked(device: Device, monkeypa
         typed("face-stub")
     assert given == [checked[1]]
 
-    def refuse(bundle: Path, **_: object) -> None:
-        raise ModelError(f"{bundle.name} keeps weights in another file")
 
-    monkeypatch.setattr(emomusic_edge.manifest, "read_bundle", refuse)
-    with pytest.raises(ModelError, match="keeps weights in another file"):
-        typed("face-stub")
-    assert len(given) == 1
+def test_weights_in_another_file_never_reach_the_parser(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = device.layout.bundle("face-stub")
+    model = onnx.load(bundle / "model.onnx")
+    onnx.external_data_helper.set_external_data(model.graph.initializer[0], "../../somebody's.bin")
+    content = model.SerializeToString()
+    (bundle / "model.onnx").write_bytes(content)
+    manifest = read_manifest(bundle).model_copy(update={"files": {"model.onnx": hashlib.sha256(content).hexdigest()}})
+    (bundle / "manifest.json").write_text(manifest.to_json())
+    started: list[object] = []
+    monkeypatch.setattr(isolated, "run_in_own_process", lambda *given, **_: started.append(given))
+    assert "keeps weights in another file" in failure(device)
+    assert started == []
 
 
 def test_for_people_it_says_what_it_did(device: Device) -> None:

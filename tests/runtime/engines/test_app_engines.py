@@ -118,7 +118,7 @@ def test_a_model_that_its_gpu_left_is_a_reason_and_the_run_goes_on(
 
 @pytest.mark.parametrize(
     ("wrong", "loaded"),
-    [({"models.face": "scene-starter"}, 2), ({"models.detector": "none"}, 2), ({"music.index": "/none.npz"}, 3)],
+    [({"models.face": "scene-starter"}, 2), ({"models.face": "/none"}, 1), ({"music.index": "/none.npz"}, 3)],
 )
 def test_what_was_loaded_is_closed_when_a_later_part_does_not_load(
     layout: DataLayout, material: Material, wrong: dict[str, str], loaded: int, monkeypatch: pytest.MonkeyPatch

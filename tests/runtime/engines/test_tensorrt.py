@@ -306,4 +306,4 @@ def test_a_library_that_tensorrt_misses_is_told_and_not_raised(tmp_path: Path, m
 def test_three_engines_that_hang_do_not_outlast_the_start_of_the_service() -> None:
     unit = text_of("systemd/emomusic-edge.service")
     start_s = float(re.findall(r"^TimeoutStartSec=(\d+)$", unit, flags=re.MULTILINE)[0])
-    assert 3 * (LOAD_TIMEOUT_S + RUN_TIMEOUT_S) < start_s
+    assert start_s > 3 * (LOAD_TIMEOUT_S + RUN_TIMEOUT_S)

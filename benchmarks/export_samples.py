@@ -15,8 +15,7 @@ from emomusic_edge.export.network.to_onnx import onnx_from_network, quiet_export
 from emomusic_edge.export.pictures import default_pictures
 from emomusic_edge.export.reference_plan import reference_network
 from emomusic_edge.export.session import cpu_session
-from emomusic_edge.export.training_transform import HOST_RULES
-from emomusic_edge.manifest import ImageInput
+from emomusic_edge.export.training_transform import image_rule
 from emomusic_edge.paths import default_cache_dir
 from emomusic_edge.preprocess import prepare
 
@@ -30,17 +29,9 @@ def main() -> None:
     out: Path = parser.parse_args().out
     quiet_exporter()
     network, plan = reference_network("scene")
-    rule = HOST_RULES[plan.transform]
-    image_rule = ImageInput(
-        height_px=plan.image_px,
-        width_px=plan.image_px,
-        colour_order="rgb",
-        resize=rule.resize,
-        crop=rule.crop,
-        normalisation="x",
-    )
+    rule = image_rule(plan.transform, plan.image_px, plan.normalisation.words)
     pictures = default_pictures("scene", default_cache_dir(), 0.2, print)
-    images = [prepare(picture, image_rule) for picture in pictures.held]
+    images = [prepare(picture, rule) for picture in pictures.held]
     session = cpu_session(onnx_from_network(network, plan.image_px).SerializeToString())
     masks = seeded_masks(SAMPLES, network.mask_width, plan.dropout_p, seed=11)
     pairs = []

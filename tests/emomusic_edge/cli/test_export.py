@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from emomusic_edge.cli.export_checkpoint import bundle_name
+from emomusic_edge.cli.export_options import bundle_name
 from emomusic_edge.manifest import read_bundle
 
 

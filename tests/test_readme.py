@@ -87,6 +87,11 @@ def test_no_place_of_a_machine_and_no_host_is_named(name: str) -> None:
     assert rooted <= {"/dev", "/etc", "/home", "/opt", "/run", "/srv", "/usr", "/var"}, name
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_page_has_an_empty_place(name: str) -> None:
+    assert not re.findall(r"^(?:[A-Z]{4,}|TODO.*|TBD.*)$", text_of(name), flags=re.MULTILINE)
+
+
 # What is told
 
 

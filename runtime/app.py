@@ -186,19 +186,22 @@ def _feed(settings: Settings, plan: RunPlan) -> tuple[str, FrameFeed]:
     return source.name, FastFrames(source, settings.loop.frames_per_second)
 
 
-def _engine(name_or_path: str, settings: Settings, loaded: contextlib.ExitStack) -> tuple[InferenceEngine, Manifest]:
-    manifest, model = read_bundle(find_bundle(name_or_path, settings), mend=MAKE_STARTERS)
-    threads = settings.models.threads
-    makers = EngineMakers(
+def engine_makers(threads: int) -> EngineMakers:
+    """How the engines of this machine are built; `threads` are those of one inference on the CPU, 0 for one a core."""
+    return EngineMakers(
         probe=probe_cuda,
         import_tensorrt=import_tensorrt,
         tensorrt=lambda plan, name, trt: TensorRTEngine(plan, name=name, trt=trt),
         onnx_runtime=lambda model, name, providers: OrtEngine(model, name=name, threads=threads, providers=providers),
     )
+
+
+def _engine(name_or_path: str, settings: Settings, loaded: contextlib.ExitStack) -> tuple[InferenceEngine, Manifest]:
+    manifest, model = read_bundle(find_bundle(name_or_path, settings), mend=MAKE_STARTERS)
     chosen = choose_engine(
         model,
         manifest,
-        makers,
+        engine_makers(settings.models.threads),
         wanted=settings.models.engine,
         samples=settings.models.samples,
         store=EngineStore(DataLayout(settings.paths.data_dir).engines),

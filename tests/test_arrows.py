@@ -27,6 +27,7 @@ WRAPPED_BY = {
     "tensorrt_rtx": {"export/tensorrt/rtx.py"},
     "pycuda": {"runtime/engines/pycuda_device.py"},
     "cuda": {"runtime/engines/cuda_python_device.py"},
+    "jtop": {"runtime/bench/jetson.py"},
 }
 NEVER_IN_RUNTIME = {"torch", "pandas", "matplotlib", "transformers", "onnx", "tflite", "modelopt", "sklearn"}
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "index": LazyCommand("emomusic_edge.cli.index:app", "Build and inspect music indexes."),
     "export": LazyCommand("emomusic_edge.cli.export:app", "Turn models into bundles that the device runs."),
     "fetch": LazyCommand("emomusic_edge.cli.fetch:fetch", "Fetch the starter weights and the demo clip, once."),
+    "bench": LazyCommand("emomusic_edge.cli.bench:app", "Measure the latency of models and of a frame's whole way."),
     "timeline": LazyCommand("emomusic_edge.cli.timeline:timeline", "Draw the affect and the songs of a recorded run."),
 }
 

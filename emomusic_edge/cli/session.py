@@ -60,7 +60,7 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
 
     files = {"--summary": plan.summary, "--record": plan.record, "--picture": plan.picture}
     for flag, file in files.items():
-        _check_writable(flag, file)
+        check_writable(flag, file)
     named = [file.resolve() for file in files.values() if file is not None and not file.is_char_device()]
     if len(set(named)) < len(named):
         raise ConfigError(f"{' and '.join(files)} need files of their own.", mend="Give each another name.")
@@ -110,8 +110,12 @@ def _unwritable(flag: str, file: Path, cause: OSError) -> ConfigError:
     )
 
 
-def _check_writable(flag: str, file: Path | None) -> None:
-    """A long run must not end in "no such folder"; an earlier file stays as it is."""
+def check_writable(flag: str, file: Path | None) -> None:
+    """A long run must not end in "no such folder"; an earlier file stays as it is.
+
+    Raises:
+        ConfigError: `file`, which `flag` names, cannot be written.
+    """
     if file is None:
         return
     try:

@@ -1,0 +1,134 @@
+"""Holds like things together, within one run or between two machines, and refuses unlike ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from emomusic_edge.errors import ConfigError
+
+from .cases import ENGINE_NAMES, Case, EngineName
+from .figures import ratio_of_medians
+from .report import BenchReport, CaseResult, Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two of --compare; no samples stands for the bundle's default."""
+
+    bundle: str
+    samples: int | None
+    engine: EngineName
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRatio:
+    """One model on two machines.
+
+    Attributes:
+        a, b: its result on each.
+        ratio: median on A over median on B.
+    """
+
+    a: CaseResult
+    b: CaseResult
+    ratio: float
+
+
+def parse_side(text: str) -> Side:
+    """`BUNDLE[@T][@ENGINE]`, on the CPU where no engine is named.
+
+    Raises:
+        ConfigError: what stands behind an @ is neither 1 to 128 nor an engine.
+    """
+    bundle, *rest = text.split("@")
+    samples: int | None = None
+    engine: EngineName = "cpu"
+    for word in rest:
+        named = next((name for name in ENGINE_NAMES if name == word), None)
+        if named is not None:
+            engine = named
+        elif word.isascii() and word.isdigit() and 1 <= int(word) <= 128:
+            samples = int(word)
+        else:
+            raise ConfigError(
+                f"--compare {text}: {word!r} is neither a T from 1 to 128 nor one of {', '.join(ENGINE_NAMES)}.",
+                mend="--compare NAME@5 NAME@64, or --compare NAME@64@cpu NAME@64@tensorrt",
+            )
+    return Side(bundle, samples, engine)
+
+
+def difference(a: Case, b: Case) -> str:
+    """Why two cases are no choice between like things; empty when they are."""
+    if (a.kind == "detector") != (b.kind == "detector"):
+        return f"{a.bundle} is a {_what(a)}, {b.bundle} a {_what(b)}"
+    if a.source != b.source:
+        return f"{a.bundle} looks at a {a.source}, {b.bundle} at a {b.source}"
+    if (a.height_px, a.width_px) != (b.height_px, b.width_px):
+        return (
+            f"{a.bundle} takes {a.width_px}x{a.height_px} pixels, {b.bundle} {b.width_px}x{b.height_px}: "
+            "the smaller one sees less"
+        )
+    return ""
+
+
+def check_alike(a: Case, b: Case, *, force: bool) -> None:
+    """Refuse to compare unlike things.
+
+    Raises:
+        ConfigError: they differ in more than can be chosen, and `force` is not set; or they do not differ at all.
+    """
+    if a == b:
+        raise ConfigError(
+            f"--compare was given the same thing twice: {a.label}.",
+            mend="Give another T or engine: --compare NAME@5 NAME@64",
+        )
+    reason = difference(a, b)
+    if reason and not force:
+        raise ConfigError(f"--compare refuses unlike things: {reason}.", mend="Compare them all the same: --force")
+
+
+def compare_cases(a: CaseResult, b: CaseResult) -> Comparison:
+    """Two cases of one interleaved run."""
+    return Comparison(a=a.case.label, b=b.case.label, ratio=ratio_of_medians(a.rounds_ms, b.rounds_ms))
+
+
+def compare_machines(a: BenchReport, b: BenchReport) -> list[MachineRatio]:
+    """The same models on two machines: same file, precision and T.
+
+    Where both ran a model on the same kind of engine these are compared, else the fastest of each.
+
+    Raises:
+        ConfigError: they share no model at any T.
+    """
+    ratios: list[MachineRatio] = []
+    ours, theirs = _by_model(a.cases), _by_model(b.cases)
+    for key in ours.keys() & theirs.keys():
+        mine, other = ours[key], theirs[key]
+        for engine in mine.keys() & other.keys() or {""}:
+            first, second = (of.get(engine) or min(of.values(), key=_median_ms) for of in (mine, other))
+            ratios.append(MachineRatio(first, second, _median_ms(first) / _median_ms(second)))
+    if not ratios:
+        names = {case.case.bundle for case in a.cases} & {case.case.bundle for case in b.cases}
+        reason = f"{', '.join(sorted(names))} differ in sha256, precision or T" if names else "they share no bundle"
+        raise ConfigError(
+            f"The two files measure nothing alike: {reason}.",
+            mend="Measure the same bundles at the same --samples on both.",
+        )
+    return sorted(ratios, key=lambda ratio: (ratio.a.case.bundle, ratio.a.case.samples, ratio.a.case.engine))
+
+
+def _by_model(cases: Iterable[CaseResult]) -> dict[tuple[str, str, int], dict[str, CaseResult]]:
+    found: dict[tuple[str, str, int], dict[str, CaseResult]] = {}
+    for result in cases:
+        case = result.case
+        found.setdefault((case.sha256, case.precision, case.samples), {})[case.engine] = result
+    return found
+
+
+def _median_ms(result: CaseResult) -> float:
+    return result.figures.p50_ms
+
+
+def _what(case: Case) -> str:
+    return "detector" if case.kind == "detector" else f"{case.source} model"

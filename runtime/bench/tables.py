@@ -1,0 +1,150 @@
+"""A benchmark for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from .cases import Case
+from .compare import MachineRatio
+from .noise import NoiseVerdict
+from .pipeline import neither_ms
+from .report import BenchReport, Comparison, PipelineResult
+
+
+def report_view(report: BenchReport) -> RenderableType:
+    """All of a report."""
+    parts: list[RenderableType] = [Text(line, style="dim") for line in _machine_lines(report)]
+    if report.cases:
+        parts.append(_cases_table(report))
+    if report.comparison is not None:
+        parts.append(_comparison_line(report.comparison))
+    if report.pipeline is not None:
+        parts.append(_pipeline_table(report.pipeline))
+    parts += [Text(f"not measured: {line}", style="dim") for line in report.absent]
+    parts.append(_noise_line(report.noise))
+    return Group(*parts)
+
+
+def machines_view(a: BenchReport, b: BenchReport, ratios: Sequence[MachineRatio]) -> RenderableType:
+    """Two machines side by side."""
+    table = _table("A against B: medians in ms, and their ratio (below 1: A is faster)")
+    table.add_column("bundle", overflow="fold")
+    for heading in ("T", "on A", "on B"):
+        table.add_column(heading)
+    for heading in ("A", "B", "A / B"):
+        table.add_column(heading, justify="right")
+    for row in ratios:
+        case = row.a.case
+        table.add_row(
+            case.title,
+            str(case.samples or "-"),
+            f"{_provider(case)} {case.precision}",
+            f"{_provider(row.b.case)} {row.b.case.precision}",
+            _digits(row.a.figures.p50_ms),
+            _digits(row.b.figures.p50_ms),
+            f"{row.ratio:.2f}",
+        )
+    parts: list[RenderableType] = []
+    for name, report in (("A", a), ("B", b)):
+        parts += [Text(f"{name}: {line}", style="dim") for line in _machine_lines(report)]
+        parts.append(Text.assemble(f"{name}: ", _noise_line(report.noise)))
+    return Group(*parts, table)
+
+
+def _machine_lines(report: BenchReport) -> Iterable[str]:
+    machine = report.machine
+    board = f"{machine.board}, " if machine.board else ""
+    yield (
+        f"{board}{machine.cpu}, {machine.cores_allowed} of {machine.cores} cores, governor "
+        f"{machine.governor or 'not readable'}, load before {machine.load_before[0]:.2f}"
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
+    threads = str(report.threads) if report.threads else "one a core"
+    when = f"{report.created_at:%Y-%m-%d %H:%M} UTC"
+    yield f"{machine.system}, Python {machine.python}, {versions}; threads: {threads}; {when}"
+    if report.jetson is not None:
+        told = report.jetson
+        values = {
+            "W": told.power_w,
+            "°C at the hottest": told.hottest_c,
+            "MHz GPU": told.gpu_mhz,
+            "MHz CPU": told.cpu_mhz,
+        }
+        known = ", ".join(f"{value:.4g} {unit}" for unit, value in values.items() if value is not None)
+        yield f"jetson-stats: {known or 'nothing readable'}; power model {told.power_model or 'not told'}"
+
+
+def _cases_table(report: BenchReport) -> Table:
+    table = _table("One inference, ms")
+    table.add_column("bundle", overflow="fold")
+    for heading in ("T", "on"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("p50", "p90", "p99", "mean", "per s", "runs", "MiB"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for result in report.cases:
+        case, figures = result.case, result.figures
+        table.add_row(
+            case.title,
+            str(case.samples or "-"),
+            f"{_provider(case)} {case.precision}",
+            *(_digits(value) for value in (figures.p50_ms, figures.p90_ms, figures.p99_ms, figures.mean_ms)),
+            _digits(figures.per_second),
+            str(figures.runs),
+            f"{result.memory_mb:+.0f}",
+        )
+    return table
+
+
+def _comparison_line(comparison: Comparison) -> Text:
+    ratio = comparison.ratio
+    return Text(
+        f"{comparison.a} takes {ratio.ratio:.3f} times as long as {comparison.b} "
+        f"(95 % interval {ratio.low:.3f} to {ratio.high:.3f}, {ratio.rounds} rounds in turns)",
+        style="bold",
+    )
+
+
+def _pipeline_table(pipeline: PipelineResult) -> RenderableType:
+    table = _table(f"The way of a frame on {pipeline.clip}, ms")
+    table.add_column("stage")
+    for heading in ("p50", "p95", "p99", "frames"):
+        table.add_column(heading, justify="right")
+    rows: list[tuple[str, Sequence[float]]] = list(pipeline.stages_ms.items())
+    rows += [("the whole step", pipeline.work_ms), ("neither model nor detector", neither_ms(pipeline))]
+    rows.append(("age of the picture, in real time", pipeline.age_ms))
+    for name, times in rows:
+        if times:
+            table.add_row(
+                name, *(_digits(float(value)) for value in np.percentile(times, (50, 95, 99))), str(len(times))
+            )
+    share = float(np.median(neither_ms(pipeline)) / np.median(pipeline.work_ms)) if pipeline.work_ms else 0.0
+    return Group(
+        table,
+        Text(pipeline.notice),
+        Text(f"neither model nor detector: {share:.1%} of the step, by medians"),
+        Text(f"step, decoding and telling: {pipeline.frame_ms:.3g} ms a frame as fast as it goes"),
+        Text(f"in real time: {len(pipeline.age_ms)} frames in {pipeline.seconds:.1f} s, {pipeline.dropped} dropped"),
+    )
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+
+
+def _provider(case: Case) -> str:
+    return case.provider.removesuffix("ExecutionProvider")
+
+
+def _digits(value: float) -> str:
+    """Three of them, never as a power of ten."""
+    return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
+
+
+def _noise_line(noise: NoiseVerdict) -> Text:
+    return Text(noise.told, style="green" if noise.trusted else "bold red")

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reports import PIPELINE, report, result
+from rich.console import Console
+
+from emomusic_edge.errors import ConfigError
+from emomusic_edge.runtime.bench.compare import check_alike, compare_cases, compare_machines, difference, parse_side
+from emomusic_edge.runtime.bench.noise import noise_verdict
+from emomusic_edge.runtime.bench.pipeline import neither_ms
+from emomusic_edge.runtime.bench.report import read_report, write_report
+from emomusic_edge.runtime.bench.tables import machines_view, report_view
+
+ANOTHER = "b" * 64
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "here.json"
+    a, b = result(2.0), result(1.0, samples=64)
+    whole = report(a, b, pipeline=PIPELINE, comparison=compare_cases(a, b), absent=("TensorRT: no GPU",))
+    write_report(file, whole)
+    assert read_report(file) == whole
+
+
+def test_the_file_names_what_a_figure_must_be_read_with(tmp_path: Path) -> None:
+    file = tmp_path / "here.json"
+    write_report(file, report(result(2.0)))
+    told = json.loads(file.read_text())
+    assert told["schema_version"] == 1
+    assert told["machine"].keys() >= {"cpu", "cores", "governor", "load_before", "python", "packages"}
+    assert told["cases"][0]["case"]["provider"] == "CPUExecutionProvider"
+    assert told.keys() >= {"threads", "noise", "created_at", "jetson", "absent"}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"schema_version": 2}, "schema version 2, this program reads 1"),
+        ({"threads": "many"}, "no benchmark's file: threads"),
+        ({"more": 1}, "no benchmark's file: more"),
+    ],
+)
+def test_another_schema_is_refused(change: dict[str, Any], says: str, tmp_path: Path) -> None:
+    file = tmp_path / "here.json"
+    write_report(file, report(result(2.0)))
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(ConfigError, match=says):
+        read_report(file)
+
+
+def test_a_file_that_is_not_there_or_no_json_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_report(tmp_path / "none.json")
+    (tmp_path / "text.json").write_text("hello")
+    with pytest.raises(ConfigError, match="no benchmark's file"):
+        read_report(tmp_path / "text.json")
+
+
+# What may be compared
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"kind": "detector", "source": None, "samples": 0}, "a face model, face-stub a detector"),
+        ({"source": "scene", "sha256": ANOTHER}, "looks at a face, face-stub at a scene"),
+        ({"height_px": 64, "width_px": 48, "sha256": ANOTHER}, "takes 8x8 pixels, face-stub 48x64"),
+    ],
+)
+def test_unlike_things_are_refused_unless_forced(changes: dict[str, Any], says: str) -> None:
+    a, b = result(1.0).case, result(1.0, **changes).case
+    with pytest.raises(ConfigError, match=says) as told:
+        check_alike(a, b, force=False)
+    assert "--force" in told.value.mend
+    check_alike(a, b, force=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"samples": 64},
+        {"engine": "tensorrt", "provider": "TensorRT 10.3"},
+        {"sha256": ANOTHER, "precision": "int8"},
+        {"sha256": ANOTHER, "kind": "closed_form", "samples": 0},
+    ],
+)
+def test_choices_are_compared(changes: dict[str, Any]) -> None:
+    a, b = result(1.0).case, result(1.0, **changes).case
+    check_alike(a, b, force=False)
+    assert difference(a, b) == ""
+
+
+def test_a_thing_is_not_compared_with_itself() -> None:
+    with pytest.raises(ConfigError, match="the same thing twice"):
+        check_alike(result(1.0).case, result(1.0).case, force=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "side"),
+    [
+        ("face", ("face", None, "cpu")),
+        ("face@5", ("face", 5, "cpu")),
+        ("./face@cuda", ("./face", None, "cuda")),
+        ("face@64@tensorrt", ("face", 64, "tensorrt")),
+    ],
+)
+def test_a_side_is_a_bundle_a_t_and_an_engine(text: str, side: tuple[str, int | None, str]) -> None:
+    told = parse_side(text)
+    assert (told.bundle, told.samples, told.engine) == side
+
+
+@pytest.mark.parametrize("text", ["face@0", "face@129", "face@gpu", "face@", "face@²"])
+def test_a_side_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="neither a T from 1 to 128 nor one of tensorrt, cuda, cpu"):
+        parse_side(text)
+
+
+# Two machines
+
+
+def test_machines_are_compared_by_file_precision_and_t() -> None:
+    a = report(result(2.0), result(3.0, samples=64), result(9.0, sha256=ANOTHER))
+    b = report(result(4.0), result(5.0, samples=20), result(1.0, samples=64, engine="tensorrt", provider="TensorRT 10"))
+    ratios = compare_machines(a, b)
+    assert [(row.a.case.samples, row.b.case.engine) for row in ratios] == [(5, "cpu"), (64, "tensorrt")]
+    assert [row.ratio for row in ratios] == pytest.approx([0.5, 3.0])
+
+
+def test_the_same_engine_is_held_against_the_same() -> None:
+    a = report(result(2.0), result(1.0, engine="cuda"))
+    b = report(result(4.0), result(0.5, engine="tensorrt"))
+    ratios = compare_machines(a, b)
+    assert [(row.a.case.engine, row.b.case.engine) for row in ratios] == [("cpu", "cpu")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"sha256": ANOTHER}, "face-stub differ in sha256"), ({"bundle": "other", "sha256": ANOTHER}, "share no bundle")],
+)
+def test_machines_that_measured_nothing_alike_are_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        compare_machines(report(result(1.0)), report(result(1.0, **changes)))
+
+
+# What is shown
+
+
+def shown(view: Any) -> str:
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(view)
+    return capture.get()
+
+
+def test_the_work_that_is_neither_model_nor_detector() -> None:
+    assert neither_ms(PIPELINE) == pytest.approx([0.5, 0.7])
+
+
+def test_noise_is_never_silent() -> None:
+    noisy = noise_verdict([1.0, 2.0] * 10)
+    text = shown(report_view(report(result(2.0), noise=noisy, pipeline=PIPELINE)))
+    assert "TOO NOISY TO TRUST" in text
+    other = shown(machines_view(report(result(2.0)), report(result(2.0), noise=noisy), []))
+    assert other.count("TOO NOISY TO TRUST") == 1
+    assert other.count("Quiet enough") == 1
+
+
+def test_a_table_fits_a_terminal() -> None:
+    a, b = result(2000.0, bundle="scene-clip-vitb32-int8"), result(0.01, samples=64, latency_only=True)
+    text = shown(report_view(report(a, b, comparison=compare_cases(a, b), pipeline=PIPELINE, absent=("CUDA: none",))))
+    assert "…" not in text
+    assert "random weights" in " ".join(text.split())
+    assert "times as long as" in text
+    assert "neither model nor detector" in text
+    assert "not measured: CUDA: none" in text

@@ -9,36 +9,16 @@ import pytest
 
 pytest.importorskip("torch")
 
-from small_networks import SMALL_PX, P, Small
+from small_networks import Small
+from small_plans import PLAN, QUICK, export
 
 from emomusic_edge.errors import ModelError
-from emomusic_edge.export.network.masked import CLIP
 from emomusic_edge.export.pictures import PictureSets
 from emomusic_edge.export.pipeline import ExportPlan, export_network
 from emomusic_edge.export.precision.lower import Lowering
-from emomusic_edge.export.report import ExportReport, Steps
-from emomusic_edge.manifest import SourceRecord, read_bundle, read_manifest
+from emomusic_edge.export.report import Steps
+from emomusic_edge.manifest import read_bundle, read_manifest
 from emomusic_edge.parity_record import parse_parity_record
-
-PLAN = ExportPlan(
-    name="small-scene",
-    title="small scene model",
-    source="scene",
-    architecture="ViT-128x2/16",
-    image_px=SMALL_PX,
-    dropout_p=P,
-    samples=20,
-    normalisation=CLIP,
-    transform="clip",
-    activation="quick_gelu",
-    weights=SourceRecord(name="scene_model.pth", sha256="0" * 64, licence="mine"),
-    gates=("contract", "parity", "distribution", "preprocessing"),
-)
-QUICK = dataclasses.replace(PLAN, gates=("contract", "parity"))
-
-
-def export(small: Small, pictures: PictureSets, target: Path, plan: ExportPlan = PLAN) -> ExportReport:
-    return export_network(small.network, plan, pictures, target, Lowering(target.parent), Steps())
 
 
 def test_a_network_becomes_a_bundle_that_has_passed_its_gates(

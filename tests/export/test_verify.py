@@ -22,7 +22,7 @@ def states(bundle: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory, small_scene: object, scenes: object) -> Path:
-    from test_pipeline import QUICK, export
+    from small_plans import QUICK, export
 
     folder = tmp_path_factory.mktemp("exported") / "b"
     export(small_scene, scenes, folder, QUICK)  # type: ignore[arg-type]

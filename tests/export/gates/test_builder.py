@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("torch")
 
 from small_networks import Small
-from test_pipeline import QUICK
+from small_plans import QUICK
 
 from emomusic_edge.export.gates.builder import builder_gate
 from emomusic_edge.export.pictures import PictureSets

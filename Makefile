@@ -8,7 +8,7 @@ RTX := .venv-rtx
 PIP_QUIET := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-pythons lint types broker oracle rtx bench-export export-pictures pictures clean
+.PHONY: help demo test test-fast test-pythons lint types broker oracle rtx bench-index bench-export export-pictures pictures music-pictures clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ test-pythons: ## the fast tests on every Python 3.10 to 3.13 that this machine h
 	  else echo "== Python $$version: not on this machine"; fi; \
 	done; \
 	if [ -z "$$ran" ]; then echo "No Python 3.10 to 3.13 was found"; exit 1; fi; echo "Passed on:$$ran"
+
+bench-index: $(VENV)/.installed-test ## what the music index costs to load and ask, and the memory of a large one
+	@$(BIN)/python benchmarks/index_cost.py $(ARGS)
+
+bench-playback: $(VENV)/.installed-test ## how soon a skip is heard, and what playing costs
+	@$(BIN)/python benchmarks/playback.py
 
 bench-export: $(VENV)/.installed-export ## seconds and memory that the exports take
 	@$(BIN)/python benchmarks/export_cost.py
@@ -74,6 +80,9 @@ pictures: $(VENV)/.installed-test ## draw the README's pictures again from a run
 
 export-pictures: $(VENV)/.installed-export ## draw the export page's plot again
 	@$(BIN)/python benchmarks/export_samples.py
+
+music-pictures: $(VENV)/.installed-test ## draw the music page's plots again from a simulated evening
+	@$(BIN)/emomusic-edge simulate --set music.index=deam --plots docs/pictures
 
 clean: ## remove environments and build output; fetched files stay in the cache
 	rm -rf .venv .venv-* build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -81,3 +81,9 @@ _RIDITS = (
     _ridits(_VALENCE_COUNTS, FINDINGEMO.low.valence),
     _ridits(_AROUSAL_COUNTS, FINDINGEMO.low.arousal),
 )
+
+RATINGS_GIVEN = tuple(
+    (low + np.arange(len(counts), dtype=np.float64), np.array(counts, np.float64))
+    for counts, low in ((_VALENCE_COUNTS, FINDINGEMO.low.valence), (_AROUSAL_COUNTS, FINDINGEMO.low.arousal))
+)
+"""FindingEmo's ratings and how often each was given: valence, then arousal."""

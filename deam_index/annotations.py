@@ -1,22 +1,29 @@
-"""Reads DEAM's dynamic annotations: two wide CSV files, valence and arousal, a row a song, a column an instant.
+"""Reads DEAM's annotations: two wide CSV files, valence and arousal, a row a song, a column an instant.
 
 `song_id,sample_15000ms,sample_15500ms,…`: 2 Hz, values in -1..1, cells empty where nothing was annotated. The first
-instant of DEAM's files is 15.0 s; the reader takes it from the header.
+instant of DEAM's files is 15.0 s; the reader takes it from the header. What else DEAM tells of its songs comes along:
+ratings of whole songs, artists and titles.
 """
 
 from __future__ import annotations
 
-import csv
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emomusic_edge.affect import DEAM
-from emomusic_edge.artefacts import sha256_of
+from emomusic_edge.contracts import ValenceArousal
 from emomusic_edge.errors import IndexFileError
+
+from .csv_rows import SourceFile, is_number, rows_of, song_number
+from .deam_source import MEND as _MEND
+from .deam_source import find_deam
+from .deam_titles import read_titles
+from .song_level import read_song_level
 
 STEP_S = 0.5
 
@@ -25,8 +32,6 @@ STEP_S = 0.5
 _TENFOLD_SHARE = 0.25
 
 _SAMPLE = re.compile(r"sample_(\d{1,9})ms", re.ASCII)
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", re.ASCII)
-_MEND = "Name the folder of DEAM's dynamic annotations (valence.csv and arousal.csv, averaged per song) with --deam."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,48 +51,78 @@ class SongAnnotation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnnotationSet:
-    """All songs of a pair of files.
+    """All songs that DEAM's files tell of.
 
     Attributes:
-        songs: by rising song id.
-        sha256: of each file read, by its name.
+        songs: with dynamic annotations, by rising song id; may be none where there are song-level ratings.
+        sha256: of the two dynamic files, by name.
         notes: what a person should know, e.g. that a file was rescaled.
+        song_level: the rating of the whole song, -1..1, by song id.
+        song_level_sha256: of the files that these stand in, by name.
+        titles: what to show, by song id.
     """
 
     songs: tuple[SongAnnotation, ...]
     sha256: dict[str, str]
     notes: tuple[str, ...]
+    song_level: Mapping[int, ValenceArousal] = field(default_factory=dict)
+    song_level_sha256: Mapping[str, str] = field(default_factory=dict)
+    titles: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Table:
-    path: Path
+    file: SourceFile
     first_s: float
     rows: dict[int, NDArray[np.float64]]  # NaN where a cell is empty
     note: str
 
 
-def read_annotations(folder: Path) -> AnnotationSet:
-    """Read `valence.csv` and `arousal.csv`.
+def read_annotations(place: Path) -> AnnotationSet:
+    """Read what a folder, or a .zip archive, of DEAM holds.
 
     A song ends, for both axes, with the last instant that both have: nine songs of DEAM differ in length, and two of
     these have one stray valence long after their end. A file in -10..10 is recognised and divided by ten.
 
     Raises:
         IndexFileError: a file is missing or of another layout, a cell is no number or out of range (file, row and
-            column are named), or the two files do not hold the same songs and instants.
+            column are named), or the two dynamic files do not hold the same songs and instants.
     """
-    valence = _read_table(folder / "valence.csv")
-    arousal = _read_table(folder / "arousal.csv")
+    files = find_deam(place)
+    songs: tuple[SongAnnotation, ...] = ()
+    notes: tuple[str, ...] = ()
+    sha256 = {}
+    song_level = read_song_level(files.song_level)
+    if files.valence is not None and files.arousal is not None:
+        songs, notes = _dynamic(files.valence, files.arousal)
+        sha256 = {file.name: file.sha256 for file in (files.valence, files.arousal)}
+        if not songs and not song_level:
+            raise IndexFileError(
+                f"{files.valence.shown} and {files.arousal.shown} share no annotated instant.", mend=_MEND
+            )
+    titles, title_notes = read_titles(files.metadata)
+    return AnnotationSet(
+        songs,
+        sha256,
+        notes + title_notes,
+        song_level,
+        {file.name: file.sha256 for file in files.song_level},
+        titles,
+    )
+
+
+def _dynamic(valence_file: SourceFile, arousal_file: SourceFile) -> tuple[tuple[SongAnnotation, ...], tuple[str, ...]]:
+    valence, arousal = _read_table(valence_file), _read_table(arousal_file)
     if valence.first_s != arousal.first_s:
         raise IndexFileError(
-            f"{valence.path} starts at {valence.first_s} s and {arousal.path} at {arousal.first_s} s; "
+            f"{valence_file.shown} starts at {valence.first_s} s and {arousal_file.shown} at {arousal.first_s} s; "
             "the same first instant was expected.",
             mend=_MEND,
         )
     if odd := sorted(valence.rows.keys() ^ arousal.rows.keys()):
         raise IndexFileError(
-            f"{len(odd)} songs (the first: {odd[0]}) stand in only one of {valence.path} and {arousal.path}.",
+            f"{len(odd)} songs (the first: {odd[0]}) stand in only one of {valence_file.shown} and "
+            f"{arousal_file.shown}.",
             mend=_MEND,
         )
     songs = []
@@ -98,16 +133,10 @@ def read_annotations(folder: Path) -> AnnotationSet:
             songs.append(SongAnnotation(song_id, valence.first_s, values))
         else:
             without.append(song_id)
-    if not songs:
-        raise IndexFileError(f"{valence.path} and {arousal.path} share no annotated instant.", mend=_MEND)
     notes = [table.note for table in (valence, arousal) if table.note]
     if without:
-        notes.append(f"left out, without an instant that both axes have: songs {', '.join(map(str, without))}")
-    return AnnotationSet(
-        songs=tuple(songs),
-        sha256={table.path.name: sha256_of(table.path) for table in (valence, arousal)},
-        notes=tuple(notes),
-    )
+        notes.append(f"without an instant that both axes have: songs {', '.join(map(str, without))}")
+    return tuple(songs), tuple(notes)
 
 
 def _shared(valence: NDArray[np.float64], arousal: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -119,34 +148,24 @@ def _shared(valence: NDArray[np.float64], arousal: NDArray[np.float64]) -> NDArr
     return values[: present[-1] + 1] if len(present) else values[:0]
 
 
-def _read_table(path: Path) -> _Table:
+def _read_table(file: SourceFile) -> _Table:
     rows: dict[int, NDArray[np.float64]] = {}
     lines: dict[int, int] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
-            first_s = _first_instant_s(path, header)
-            for cells in reader:
-                if not cells:
-                    continue
-                song_id = _song_id(path, reader.line_num, cells[0])
-                if song_id in rows:
-                    raise IndexFileError(
-                        f"{path} row {reader.line_num}: song {song_id} stands there twice.", mend=_MEND
-                    )
-                rows[song_id] = _numbers(path, reader.line_num, header, cells)
-                lines[song_id] = reader.line_num
-    except OSError as cause:
-        raise IndexFileError(f"{path} cannot be read: {cause.strerror or cause}.", mend=_MEND) from cause
-    except (UnicodeDecodeError, csv.Error) as cause:
-        raise IndexFileError(f"{path} is not a CSV file in UTF-8: {cause}.", mend=_MEND) from cause
+    lines_and_cells = rows_of(file, mend=_MEND)
+    header = [name.strip() for name in next(lines_and_cells, (1, []))[1]]
+    first_s = _first_instant_s(file.shown, header)
+    for line, cells in lines_and_cells:
+        song_id = song_number(file, line, cells[0], mend=_MEND)
+        if song_id in rows:
+            raise IndexFileError(f"{file.shown} row {line}: song {song_id} stands there twice.", mend=_MEND)
+        rows[song_id] = _numbers(file.shown, line, header, cells)
+        lines[song_id] = line
     if not rows:
-        raise IndexFileError(f"{path} holds no song.", mend=_MEND)
-    return _in_deam_units(path, header, first_s, rows, lines)
+        raise IndexFileError(f"{file.shown} holds no song.", mend=_MEND)
+    return _in_deam_units(file, header, first_s, rows, lines)
 
 
-def _first_instant_s(path: Path, header: list[str]) -> float:
+def _first_instant_s(path: str, header: list[str]) -> float:
     if len(header) < 2 or header[0] != "song_id":
         raise IndexFileError(
             f"{path} row 1, column 1 is {header[0] if header else ''!r}; "
@@ -168,21 +187,14 @@ def _first_instant_s(path: Path, header: list[str]) -> float:
     return (first_ms or 0) / 1000
 
 
-def _song_id(path: Path, line: int, cell: str) -> int:
-    text = cell.strip()
-    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
-        raise IndexFileError(f"{path} row {line}, column song_id is {cell!r}; a whole number was expected.", mend=_MEND)
-    return int(text)
-
-
-def _numbers(path: Path, line: int, header: list[str], cells: list[str]) -> NDArray[np.float64]:
+def _numbers(path: str, line: int, header: list[str], cells: list[str]) -> NDArray[np.float64]:
     if len(cells) > len(header):
         raise IndexFileError(f"{path} row {line} has {len(cells)} cells for {len(header)} columns.", mend=_MEND)
     values = np.full(len(header) - 1, np.nan)
     for column, cell in enumerate(cells[1:]):
         if not cell or not (text := cell.strip()):
             continue
-        if _NUMBER.fullmatch(text) is None:
+        if not is_number(text):
             raise IndexFileError(
                 f"{path} row {line}, column {header[column + 1]} is {cell!r}; a number in -1..1 was expected.",
                 mend=_MEND,
@@ -192,7 +204,7 @@ def _numbers(path: Path, line: int, header: list[str], cells: list[str]) -> NDAr
 
 
 def _in_deam_units(
-    path: Path,
+    file: SourceFile,
     header: list[str],
     first_s: float,
     rows: dict[int, NDArray[np.float64]],
@@ -208,11 +220,11 @@ def _in_deam_units(
         if len(outside):
             column = int(outside[0])
             raise IndexFileError(
-                f"{path} row {lines[song]}, column {header[column + 1]} is {values[column]:g}; "
+                f"{file.shown} row {lines[song]}, column {header[column + 1]} is {values[column]:g}; "
                 f"{-limit:g}..{limit:g} was expected.",
                 mend=_MEND,
             )
     if not tenfold:
-        return _Table(path, first_s, rows, note="")
-    note = f"{path.name} holds values to {size.max():g}: read as -10..10 and divided by ten"
-    return _Table(path, first_s, {song: values / 10 for song, values in rows.items()}, note)
+        return _Table(file, first_s, rows, note="")
+    note = f"{file.name} holds values to {size.max():g}: read as -10..10 and divided by ten"
+    return _Table(file, first_s, {song: values / 10 for song, values in rows.items()}, note)

@@ -1,17 +1,17 @@
 """The file that carries a music index.
 
-The file is an .npz (`numpy.load` opens it) under three extra rules. Its members are stored, not deflated: the same
-index gives the same bytes on every machine, whatever its zlib, and no member can expand beyond the file's own size.
-Numbers are little-endian. Everything that is no number array stands in the member `header`, UTF-8 JSON as uint8.
+The file is an .npz (`numpy.load` opens it) under three extra rules. Its members are stored, not deflated, and begin at
+multiples of 64 bytes: the same index gives the same bytes on every machine, whatever its zlib; no member can expand
+beyond the file's own size; and a large file is mapped, not read. Numbers are little-endian. Song ids, titles and files
+are texts with a null byte behind each (uint8) and the places of the null bytes (`…_ends`); the rest that is no number
+array stands in the member `header`, UTF-8 JSON as uint8.
+
+Files of schema version 1, with the texts in the header, are read too.
 """
 
 from __future__ import annotations
 
 import io
-import math
-import stat
-import struct
-import tokenize
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,44 +26,48 @@ from emomusic_edge.artefacts import write_atomic
 from emomusic_edge.contracts import ValenceArousal
 from emomusic_edge.errors import IndexFileError
 
-from .music_index import ARRAYS, MEND, BrokenRuleError, MusicIndex, check_index, shape_text
+from .mapped import release_pages
+from .music_index import ARRAYS, MEND, BrokenRuleError, MusicIndex, check_index
+from .stored_npz import (
+    MAX_FILE_BYTES,
+    PARSE_ERRORS,
+    Buffer,
+    array_of,
+    content_of,
+    only_members,
+    stored_members,
+    write_member,
+)
+from .text_column import TextColumn
 
 __all__ = ["MusicIndex", "index_bytes", "read_index", "write_index"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-# 3 million windows of 20 bytes, 200 times DEAM: what is larger is no music index.
-MAX_FILE_BYTES = 64 << 20
+# Of version 1, whose header is parsed as a whole.
+_MAX_HEADER_BYTES = 64 << 20
 
 _HEADER = ("|u1", (None,))
-
-# What zipfile, numpy and the Python parser it hands array headers to raise on bytes that somebody broke.
-_PARSE_ERRORS = (
-    zipfile.BadZipFile,
-    ValueError,
-    OSError,
-    EOFError,
-    struct.error,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    SyntaxError,
-    tokenize.TokenError,
-    OverflowError,
-    MemoryError,
-)
+_TEXTS = ("song_ids", "titles", "files")
+_TEXT_ARRAYS = {
+    name: spec for text in _TEXTS for name, spec in ((text, ("|u1", (None,))), (f"{text}_ends", ("<i8", (None,))))
+}
+_MEMBERS = {1: {**ARRAYS}, 2: {**ARRAYS, **_TEXT_ARRAYS}}
 
 
 class _Header(BaseModel):
-    """The member `header`."""
+    """The member `header`; the texts stand in it in version 1, and what follows them in version 2."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     schema_version: int
     name: str
-    song_ids: list[str]
-    titles: list[str]
-    files: list[str]
+    song_ids: list[str] | None = None
+    titles: list[str] | None = None
+    files: list[str] | None = None
+    scale: str | None = None
+    window_s: float = 0.0
+    hop_s: float = 0.0
     reference_mean: ValenceArousal
     reference_sd: ValenceArousal
     provenance: dict[str, str]
@@ -92,24 +96,28 @@ def index_bytes(index: MusicIndex) -> bytes:
     header = _Header(
         schema_version=SCHEMA_VERSION,
         name=index.name,
-        song_ids=list(index.song_ids),
-        titles=list(index.titles),
-        files=list(index.files),
+        scale="valence and arousal, -1..1 each",
+        window_s=float(index.window_s),
+        hop_s=float(index.hop_s),
         reference_mean=index.reference_mean,
         reference_sd=index.reference_sd,
         provenance=dict(sorted(index.provenance.items())),
     )
     try:
-        header_json = header.model_dump_json().encode()
+        header_json = header.model_dump_json(exclude_none=True).encode()
+        texts = {text: TextColumn.of(getattr(index, text)) for text in _TEXTS}
     except (PydanticSerializationError, UnicodeEncodeError) as cause:
         raise IndexFileError(
             f"index {index.name!r} holds a name that is not UTF-8: {cause}.", mend="Rename the file."
         ) from cause
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        _write_member(archive, "header", np.frombuffer(header_json, np.uint8))
+        write_member(archive, "header", np.frombuffer(header_json, np.uint8))
         for member, (dtype, _) in ARRAYS.items():
-            _write_member(archive, member, np.ascontiguousarray(getattr(index, member), dtype))
+            write_member(archive, member, np.ascontiguousarray(getattr(index, member), dtype))
+        for text, column in texts.items():
+            write_member(archive, text, column.blob)
+            write_member(archive, f"{text}_ends", column.ends.astype("<i8"))
     content = buffer.getvalue()
     if len(content) > MAX_FILE_BYTES:
         raise IndexFileError(f"index {index.name!r} takes {len(content)} bytes; {MAX_FILE_BYTES} are allowed.")
@@ -119,106 +127,63 @@ def index_bytes(index: MusicIndex) -> bytes:
 def read_index(path: Path) -> MusicIndex:
     """Read an index file; nothing larger than the file itself is ever allocated, and no pickle is opened.
 
-    The arrays of the result are read-only.
+    The arrays of the result are read-only. A file from MAPPED_BYTES on is mapped: checked once, slice by slice, and
+    from then on loaded only where it is touched. It may be replaced meanwhile, as `write_index` does, but not cut.
 
     Raises:
         IndexFileError: the file is missing, larger than MAX_FILE_BYTES, no index, of another schema version, broken,
             or breaks a rule of `check_index`.
     """
-    content = _content(path)
+    content = content_of(path)
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = _stored_members(archive, len(content))
-            header = _Header.model_validate_json(_array(archive, members, "header", *_HEADER).tobytes())
-            if header.schema_version != SCHEMA_VERSION:
-                raise BrokenRuleError(f"schema version {header.schema_version} found, {SCHEMA_VERSION} expected")
-            arrays: dict[str, NDArray[Any]] = {
-                member: _array(archive, members, member, dtype, shape) for member, (dtype, shape) in ARRAYS.items()
-            }
+        members = stored_members(content)
+        header = _header(content, members)
+        expected = _MEMBERS[header.schema_version]
+        only_members(members, ("header", *expected))
+        arrays = {member: array_of(content, members, member, *spec) for member, spec in expected.items()}
+        texts = _texts(header, arrays)
     except ValidationError as cause:
         first = cause.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "JSON"
         raise IndexFileError(f"{path} has a broken header: {place}: {first['msg']}.", mend=MEND) from cause
-    except _PARSE_ERRORS as cause:
+    except PARSE_ERRORS as cause:
         raise IndexFileError(f"{path} is not a readable music index: {cause}.", mend=MEND) from cause
     index = MusicIndex(
         name=header.name,
-        song_ids=tuple(header.song_ids),
-        titles=tuple(header.titles),
-        files=tuple(header.files),
         reference_mean=header.reference_mean,
         reference_sd=header.reference_sd,
         provenance=header.provenance,
-        **arrays,
+        window_s=header.window_s,
+        hop_s=header.hop_s,
+        **{**texts, **{member: arrays[member] for member in ARRAYS}},
     )
-    check_index(index, str(path))
+    try:
+        check_index(index, str(path))
+    except UnicodeDecodeError as cause:
+        raise IndexFileError(f"{path} holds a name that is not UTF-8: {cause}.", mend=MEND) from cause
+    release_pages(index.points)
     return index
 
 
-def _content(path: Path) -> bytes:
-    try:
-        status = path.stat()
-        # a pipe or a device would block, or never end
-        if not stat.S_ISREG(status.st_mode):
-            raise IndexFileError(f"{path} is not a file; a music index (.npz) was expected.", mend=MEND)
-        if status.st_size > MAX_FILE_BYTES:
-            raise IndexFileError(
-                f"{path} has {status.st_size} bytes; a music index has at most {MAX_FILE_BYTES}.", mend=MEND
-            )
-        with path.open("rb") as file:
-            return file.read(status.st_size)
-    except OSError as cause:
-        raise IndexFileError(f"{path} cannot be read: {cause.strerror or cause}.", mend=MEND) from cause
+def _header(content: Buffer, members: Mapping[str, zipfile.ZipInfo]) -> _Header:
+    if "header.npy" not in members:
+        raise BrokenRuleError("members missing or unknown: header.npy")
+    if members["header.npy"].file_size > _MAX_HEADER_BYTES:
+        raise BrokenRuleError(f"its header has more than {_MAX_HEADER_BYTES} bytes")
+    header = _Header.model_validate_json(array_of(content, members, "header", *_HEADER).tobytes())
+    if header.schema_version not in _MEMBERS:
+        raise BrokenRuleError(f"schema version {header.schema_version} found, {SCHEMA_VERSION} expected")
+    return header
 
 
-def _write_member(archive: zipfile.ZipFile, member: str, array: NDArray[Any]) -> None:
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
-    info = zipfile.ZipInfo(f"{member}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-    info.create_system = 3  # else it tells the platform that wrote it
-    info.external_attr = 0o644 << 16
-    archive.writestr(info, buffer.getvalue())
-
-
-def _stored_members(archive: zipfile.ZipFile, file_bytes: int) -> Mapping[str, zipfile.ZipInfo]:
-    members: dict[str, zipfile.ZipInfo] = {}
-    for info in archive.infolist():
-        if info.filename in members:
-            raise BrokenRuleError(f"member {info.filename} stands in it twice")
-        members[info.filename] = info
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-            raise BrokenRuleError(f"member {info.filename} is compressed; an index stores its members as they are")
-        if info.file_size > file_bytes:
-            raise BrokenRuleError(f"member {info.filename} claims {info.file_size} bytes in a file of {file_bytes}")
-    expected = {f"{name}.npy" for name in ("header", *ARRAYS)}
-    if members.keys() != expected:
-        odd = ", ".join(sorted(members.keys() ^ expected))
-        raise BrokenRuleError(f"members missing or unknown: {odd}")
-    return members
-
-
-def _array(
-    archive: zipfile.ZipFile,
-    members: Mapping[str, zipfile.ZipInfo],
-    member: str,
-    dtype: str,
-    shape: tuple[int | None, ...],
-) -> NDArray[Any]:
-    """One member, its header checked against the bytes that are there before any array is made."""
-    data = archive.read(members[f"{member}.npy"])  # zipfile checks the CRC
-    stream = io.BytesIO(data)
-    if np.lib.format.read_magic(stream) != (1, 0):
-        raise BrokenRuleError(f"member {member} is not .npy version 1.0")
-    found_shape, fortran_order, found_dtype = np.lib.format.read_array_header_1_0(stream)
-    if found_dtype != np.dtype(dtype):
-        raise BrokenRuleError(f"{member} has dtype {found_dtype}, {np.dtype(dtype)} expected")
-    if (
-        fortran_order
-        or len(found_shape) != len(shape)
-        or any(want is not None and found != want for found, want in zip(found_shape, shape, strict=True))
-    ):
-        raise BrokenRuleError(f"{member} has shape {found_shape}, {shape_text(shape)} expected")
-    length = math.prod(found_shape)
-    if length * found_dtype.itemsize != len(data) - stream.tell():
-        raise BrokenRuleError(f"{member} claims {found_shape} but holds {len(data) - stream.tell()} bytes")
-    return np.frombuffer(data, found_dtype, length, stream.tell()).reshape(found_shape)
+def _texts(header: _Header, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    found = {}
+    for text in _TEXTS:
+        listed = getattr(header, text)
+        if (listed is None) != (header.schema_version > 1):
+            raise BrokenRuleError(f"header: {text} {'missing' if listed is None else 'unexpected'}")
+        try:
+            found[text] = TextColumn(arrays[text], arrays[f"{text}_ends"]) if listed is None else tuple(listed)
+        except ValueError as cause:
+            raise BrokenRuleError(f"{text}: {cause}") from None
+    return found

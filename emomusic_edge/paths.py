@@ -52,6 +52,15 @@ class DataLayout:
         """The index of the starter music."""
         return self.starter_music / STARTER_INDEX_NAME
 
+    @property
+    def likes(self) -> Path:
+        """What likes, dislikes and skips taught; see runtime/choice/feedback_store.py."""
+        return self.root / "likes.sqlite"
+
+    def calibration(self, person: str) -> Path:
+        """One person's calibration; see runtime/calibration.py."""
+        return self.root / "calibration" / f"{person}.json"
+
     def bundle(self, name: str) -> Path:
         """The folder of one bundle."""
         return self.bundles / name

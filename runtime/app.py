@@ -10,21 +10,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
+import numpy as np
 import sdnotify
 
 from emomusic_edge.config import Settings, read_password
 from emomusic_edge.contracts import FaceDetector, InferenceEngine, Player, Publisher, ValenceArousal
 from emomusic_edge.cuda_probe import probe_cuda
 from emomusic_edge.deam_index.alignment import Alignment, AlignmentMethod
+from emomusic_edge.deam_index.audio_files import playable_files
 from emomusic_edge.deam_index.index_file import read_index
+from emomusic_edge.deam_index.loudness_file import song_gains_db
+from emomusic_edge.deam_index.music_index import MusicIndex
 from emomusic_edge.engine_store import EngineStore
 from emomusic_edge.errors import ConfigError, ModelError, SourceError
 from emomusic_edge.manifest import Manifest, read_bundle
 from emomusic_edge.paths import DataLayout
 
 from .audio.player import MusicPlayer
+from .calibration import read_calibration
 from .camera import source_from
 from .capture import FastFrames, FrameFeed, LatestFrameCapture
+from .choice.feedback_memory import FeedbackMemory
+from .choice.feedback_store import FeedbackStore
+from .choice.rule import ChoiceRule
 from .engines.choose import EngineMakers, choose_engine
 from .engines.onnx_runtime import OrtEngine
 from .engines.tensorrt import TensorRTEngine, import_tensorrt
@@ -34,7 +42,7 @@ from .faces.mediapipe_detector import MediaPipeDetector
 from .faces.primary import PrimaryFace
 from .fusion import FusionRule
 from .loaded_models import Models
-from .locate import MAKE_STARTERS, audio_folder, find_bundle, index_file
+from .locate import MAKE_STARTERS, audio_roots, find_bundle, index_file, loudness_file
 from .loop import Loop, Observer, Parts
 from .matcher import Matcher
 from .mqtt.broker import BrokerSettings
@@ -43,7 +51,7 @@ from .music import Music
 from .predictors import AffectPredictor
 from .stabilizer import Stabilizer, StabilizerRule
 from .summary import RunSummary
-from .targets import Targets
+from .targets import NO_SHIFT, Targets
 from .timing import FrameTime, RealTime
 
 _log = logging.getLogger(__name__)
@@ -83,13 +91,18 @@ class App:
             self.models = _models(settings, loaded)
             self._player = _player(settings, muted=settings.player.muted or plan.fast)
             self._publisher = _publisher(settings)
-            music = _music(settings, self._player)
+            layout = DataLayout(settings.paths.data_dir)
+            self.calibration = read_calibration(layout.calibration(settings.music.person))
+            index = read_index(index_file(settings))
+            feedback = FeedbackMemory(FeedbackStore(layout.likes, index.name))
+            loaded.callback(feedback.close)
+            shift = NO_SHIFT if self.calibration is None else self.calibration.shift
+            music = music_of(settings, index, self._player, feedback=feedback, shift=shift)
             # What a model holds on the GPU is given back when a later one does not load, else at the end of the run.
             self._loaded = loaded.pop_all()
         self._summary = RunSummary()
         self._timebase = FrameTime() if plan.fast else RealTime()
         self._observers: list[Observer] = [self._summary.add]
-        stabilizer = settings.stabilizer
         parts = Parts(
             feed=self._feed,
             timebase=self._timebase,
@@ -103,15 +116,7 @@ class App:
                 variance_floor=settings.fusion.variance_floor,
                 weights={"scene": settings.fusion.scene_weight, "face": settings.fusion.face_weight},
             ),
-            stabilizer=Stabilizer(
-                StabilizerRule(
-                    kind=stabilizer.rule,
-                    time_constant_s=stabilizer.time_constant_s,
-                    alpha=stabilizer.alpha,
-                    gate=(stabilizer.gate_valence, stabilizer.gate_arousal),
-                    stale_after_s=stabilizer.stale_after_s,
-                )
-            ),
+            stabilizer=stabilizer_of(settings),
             music=music,
             publisher=self._publisher,
             observers=self._observers,
@@ -240,35 +245,85 @@ def _models(settings: Settings, loaded: contextlib.ExitStack) -> Models:
     return Models(detector, face, face_manifest, scene, scene_manifest, providers)
 
 
-def _music(settings: Settings, player: Player) -> Music:
-    index = read_index(index_file(settings))
+def choice_rule(settings: Settings) -> ChoiceRule:
+    """The rule of the choice as set."""
+    music = settings.music
+    return ChoiceRule(
+        radius=music.affect_radius,
+        margin=music.switch_margin,
+        recent=music.recent_songs,
+        spacing=music.spacing_songs,
+        dwell_s=music.dwell_s,
+        fade_s=settings.player.crossfade_s,
+    )
+
+
+def music_of(
+    settings: Settings,
+    index: MusicIndex,
+    player: Player,
+    *,
+    feedback: FeedbackMemory | None = None,
+    shift: ValenceArousal = NO_SHIFT,
+    without_audio: bool = False,
+) -> Music:
+    """The music side, for a player.
+
+    Args:
+        settings: mode and rule, and where the audio is.
+        index: the songs.
+        player: told what to play.
+        feedback: what likes taught; None begins with nothing and keeps nothing.
+        shift: a person's calibration.
+        without_audio: takes every song as playable, whether its file is there or not; for a player without a device.
+
+    Raises:
+        IndexFileError: none of the songs has its audio.
+    """
+    roots = audio_roots(settings)
     mode, music = settings.mode, settings.music
+    matcher = Matcher(
+        index,
+        roots,
+        np.ones(index.song_count, np.bool_) if without_audio else playable_files(index, roots),
+        choice_rule(settings),
+        seed=music.seed,
+        gains_db=None if without_audio else song_gains_db(index, loudness_file(settings)),
+    )
     targets = Targets(
         Alignment(index, AlignmentMethod(music.alignment)),
         mode=mode.mode,
         mood=ValenceArousal(mode.manual_valence, mode.manual_arousal),
         guide_goal=ValenceArousal(mode.goal_valence, mode.goal_arousal),
         guide_steps=mode.guide_steps,
+        nearest_music=matcher.nearest_music,
+        shift=shift,
     )
-    matcher = Matcher(
-        index,
-        audio_folder(settings),
-        dwell_s=music.dwell_s,
-        recent=music.recent_songs,
-        margin=music.switch_margin,
-        k=music.neighbours,
-        fade_s=settings.player.crossfade_s,
+    return Music(targets, matcher, player, feedback)
+
+
+def stabilizer_of(settings: Settings) -> Stabilizer:
+    """The stabilizer as set."""
+    stabilizer = settings.stabilizer
+    return Stabilizer(
+        StabilizerRule(
+            kind=stabilizer.rule,
+            time_constant_s=stabilizer.time_constant_s,
+            alpha=stabilizer.alpha,
+            gate=(stabilizer.gate_valence, stabilizer.gate_arousal),
+            stale_after_s=stabilizer.stale_after_s,
+        )
     )
-    return Music(targets, matcher, player)
 
 
 def _player(settings: Settings, *, muted: bool) -> Player:
     output = None
     if not muted:
         # pygame is a fifth of the start-up time and of no use without sound.
-        from .audio.mixer import PygameMixer
+        from .audio.mixer import StreamMixer
+        from .audio.sdl import SdlSink
 
-        output = PygameMixer()
+        output = StreamMixer(SdlSink())
     return MusicPlayer(
         output,
         crossfade_s=settings.player.crossfade_s,

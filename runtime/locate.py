@@ -6,6 +6,9 @@ from pathlib import Path
 
 from emomusic_edge.artefacts import restore_interrupted
 from emomusic_edge.config import Settings
+from emomusic_edge.deam_index.audio_files import AudioRoots
+from emomusic_edge.deam_index.loudness_file import loudness_file_of
+from emomusic_edge.deam_index.roots_file import read_roots
 from emomusic_edge.errors import IndexFileError, ModelError
 from emomusic_edge.manifest import MANIFEST_NAME
 from emomusic_edge.paths import DataLayout, packaged_bundle, packaged_deam_index
@@ -54,3 +57,19 @@ def index_file(settings: Settings) -> Path:
 def audio_folder(settings: Settings) -> Path:
     """The folder that the index's file names are relative to: as set, else where the index lies."""
     return settings.music.audio_dir or index_file(settings).parent
+
+
+def audio_roots(settings: Settings) -> AudioRoots:
+    """Where the audio is: that folder, and those that stand in a file beside a merged index.
+
+    Raises:
+        IndexFileError: that file cannot be read, or there is no index yet.
+    """
+    return AudioRoots(audio_folder(settings), read_roots(index_file(settings)))
+
+
+def loudness_file(settings: Settings) -> Path:
+    """What `emomusic-edge index loudness` measured: beside the index; for the bundled one, in the data folder."""
+    index = index_file(settings)
+    folder = settings.paths.data_dir if index == packaged_deam_index() else index.parent
+    return folder / loudness_file_of(index).name

@@ -12,10 +12,13 @@ from emomusic_edge.contracts import (
     AffectEstimate,
     AffectModel,
     Command,
+    Dislike,
     FaceBox,
     FaceDetector,
+    Forget,
     Frame,
     Image,
+    Like,
     Pause,
     Publisher,
     Resume,
@@ -142,6 +145,7 @@ class Loop:
             stable=stable,
             mood=mood_label(stable.mean) if stable else None,
             target=music.target,
+            path=music.path,
             chosen=music.chosen,
             playback=music.playback,
             frames_per_second=self._rate.tick(now_s),
@@ -165,6 +169,7 @@ class Loop:
             new_frame=False,
             mode=self._parts.music.mode,
             target=music.target,
+            path=music.path,
             chosen=music.chosen,
             playback=music.playback,
             reasons=self._reasons(music, now_s),
@@ -185,6 +190,7 @@ class Loop:
             stable=stable,
             mood=mood_label(stable.mean) if stable else None,
             target=music.target,
+            path=music.path,
             chosen=music.chosen,
             playback=music.playback,
             reasons=self._reasons(music, now_s),
@@ -213,6 +219,12 @@ class Loop:
                 parts.music.set_volume(volume)
             case SetMood(mood=mood):
                 parts.music.set_mood(mood)
+            case Like():
+                parts.music.like()
+            case Dislike():
+                parts.music.dislike()
+            case Forget():
+                parts.music.forget()
         _log.info("obeyed %s", command)
 
     @property
@@ -265,6 +277,7 @@ class Loop:
             "camera": self._parts.feed.reason,
             "models": "; ".join(reason for reason in self._model_reasons.values() if reason),
             "audio": music.reason,
+            "likes": music.likes_reason,
             "broker": self._parts.publisher.reason(),
             "command": self._refused.at(now_s),
         }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emomusic_edge.contracts import Mode, PlaybackStatus, Player, Segment, StableAffect, ValenceArousal
+from emomusic_edge.contracts import GuideStatus, Mode, PlaybackStatus, Player, Segment, StableAffect, ValenceArousal
 
+from .choice.feedback import EARLY_SKIP_S, Counts
+from .choice.feedback_memory import FeedbackMemory
 from .matcher import Matcher
 from .quarantine import Quarantine
 from .targets import Targets
@@ -14,6 +16,8 @@ from .timing import PassingReason
 UNPLAYABLE_SHOWN_S = 30.0
 # A song that does not decode says so within a few tenths of a second.
 _TRULY_PLAYS_S = 2.0
+# At most three skips a second, however often the button is pressed: a later press waits for its turn.
+_SKIP_INTERVAL_S = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +29,34 @@ class MusicState:
         chosen: what the matcher last chose; None before the first choice and when the mode is off.
         playback: what the player does.
         reason: why there is no sound, or which song could not be played; empty when all is well.
+        path: how far `guide` has come; None in other modes and before its first song.
+        likes_reason: why likes are not kept; empty when all is well.
     """
 
     target: ValenceArousal | None
     chosen: Segment | None
     playback: PlaybackStatus
     reason: str
+    path: GuideStatus | None = None
+    likes_reason: str = ""
 
 
 class Music:
     """Steps with the loop: `step(stable, now_s) -> MusicState`. Between steps it takes a person's wishes."""
 
-    def __init__(self, targets: Targets, matcher: Matcher, player: Player) -> None:
+    def __init__(
+        self, targets: Targets, matcher: Matcher, player: Player, feedback: FeedbackMemory | None = None
+    ) -> None:
+        """Bind the parts; without `feedback`, likes are kept until the end of the run."""
         self._targets = targets
         self._matcher = matcher
         self._player = player
+        self._feedback = feedback or FeedbackMemory()
+        self._judged = -1
+        self._opinion: Counts | None = None
+        self._told: tuple[Segment, Counts] | None = None
+        self._nothing_plays = PassingReason(UNPLAYABLE_SHOWN_S)
+        self._skip_from_s = float("-inf")
         self._quarantine = Quarantine()
         self._unplayable = PassingReason(UNPLAYABLE_SHOWN_S)
         self._last_failure = ""
@@ -54,6 +71,19 @@ class Music:
     def skip(self) -> None:
         """Go to another song at the next step."""
         self._skip = True
+
+    def like(self) -> None:
+        """The song that plays at the next step is welcome; said twice of one playing, it counts once."""
+        self._opinion = Counts(likes=1)
+
+    def dislike(self) -> None:
+        """The song that plays at the next step is not welcome; it plays on."""
+        self._opinion = Counts(dislikes=1)
+
+    def forget(self) -> None:
+        """Wipe what likes, dislikes and skips taught."""
+        self._opinion = self._told = None
+        self._feedback.forget()
 
     def pause(self, now_s: float) -> None:
         """Stand still."""
@@ -84,7 +114,9 @@ class Music:
         """
         playback = self._player.status(now_s)
         self._follow_failures(playback, now_s)
-        target = self._targets.target(stable, song_over=playback.ended or self._skip)
+        self._take_opinion(playback, now_s)
+        skip = self._skip and now_s >= self._skip_from_s
+        target = self._targets.target(stable, song_over=playback.ended or skip)
         if self.mode is Mode.OFF:
             self._skip = False
             self._chosen = None
@@ -93,12 +125,45 @@ class Music:
             if playback.segment is not None:
                 self._player.stop(now_s)
         elif not self._quarantine.pausing(now_s):
-            chosen = self._matcher.choose(target, now_s, playback, skip=self._skip)
-            self._skip = False
+            if skip:
+                self._skip, self._skip_from_s = False, now_s + _SKIP_INTERVAL_S
+                self._learn_from_skip(playback)
+            self._judge()
+            chosen = self._matcher.choose(target, now_s, playback, skip=skip)
             if chosen is not None:
-                self._play(chosen, target, now_s)
+                self._play(chosen, target, now_s, at_once=skip)
                 playback = self._player.status(now_s)
-        return MusicState(target, self._chosen, playback, playback.reason or self._why_not(now_s))
+        return MusicState(
+            target,
+            self._chosen,
+            playback,
+            playback.reason or self._why_not(now_s),
+            self._targets.path,
+            self._nothing_plays.at(now_s) or self._feedback.reason,
+        )
+
+    def _take_opinion(self, playback: PlaybackStatus, now_s: float) -> None:
+        opinion, self._opinion = self._opinion, None
+        if opinion is None:
+            return
+        if playback.segment is None:
+            self._nothing_plays.note("nothing plays that could be liked or disliked", now_s)
+        elif self._told != (playback.segment, opinion):
+            self._told = (playback.segment, opinion)
+            self._feedback.note(playback.segment.song_id, opinion)
+
+    def _learn_from_skip(self, playback: PlaybackStatus) -> None:
+        """Count a skip that somebody who heard the song asked for early."""
+        playing = playback.segment
+        if playing is None or playback.muted or playback.ended:
+            return
+        if playback.position_s - playing.start_s < EARLY_SKIP_S:
+            self._feedback.note(playing.song_id, Counts(skips=1))
+
+    def _judge(self) -> None:
+        if self._judged != (version := self._feedback.version):
+            self._judged = version
+            self._matcher.judge(self._feedback.counts())
 
     def _why_not(self, now_s: float) -> str:
         """The song that could not be played last; for as long as none can, or for a while."""
@@ -108,11 +173,14 @@ class Music:
             )
         return self._unplayable.at(now_s)
 
-    def _play(self, chosen: Segment, target: ValenceArousal | None, now_s: float) -> None:
+    def _play(self, chosen: Segment, target: ValenceArousal | None, now_s: float, *, at_once: bool) -> None:
         self._chosen = chosen
+        self._told = None
         if target is not None:
             self._targets.song_started(target)
-        self._player.play(chosen, now_s)
+        self._player.play(chosen, now_s, at_once=at_once)
+        # for the choice after this one
+        self._feedback.refresh()
 
     def _follow_failures(self, playback: PlaybackStatus, now_s: float) -> None:
         """Keep songs that do not decode out for a while."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from emomusic_edge.contracts import Mode, StableAffect, ValenceArousal
+from collections.abc import Callable
+
+from emomusic_edge.affect import FINDINGEMO
+from emomusic_edge.contracts import GuideStatus, Mode, StableAffect, ValenceArousal
 from emomusic_edge.deam_index.alignment import Alignment
+
+from .choice.guide_path import GuidePath
 
 # Goals lie where DEAM holds music: a choice among few songs repeats itself. Counted are its 1,802 songs with a window
 # within 0.1 of the point that leaves 27 s of sound (dwell and fade). The literature gives directions (calm: low
@@ -18,12 +23,13 @@ MANUAL_MOOD = ValenceArousal(1.0, 2.0)
 """FindingEmo units; content and quiet, until somebody sets a mood."""
 
 
-class Targets:
-    """Holds the mode and how far `guide` has come; `target` changes nothing.
+NO_SHIFT = ValenceArousal(0.0, 0.0)
 
-    guide follows the iso principle (Altshuler 1948; Starcke et al., IJERPH 18:12486, 2021): the first song matches the
-    feeling, and each song after it lies one step nearer to the goal, on a straight line, whatever is felt meanwhile.
-    Within a song the target stands still.
+
+class Targets:
+    """Holds the mode and how far `guide` has come; `target` moves nothing.
+
+    In `guide` the target stands still within a song (see choice/guide_path.py).
     """
 
     def __init__(
@@ -34,6 +40,8 @@ class Targets:
         mood: ValenceArousal = MANUAL_MOOD,
         guide_goal: ValenceArousal = GUIDE_GOAL,
         guide_steps: int = 5,
+        nearest_music: Callable[[ValenceArousal], float] = lambda _: 0.0,
+        shift: ValenceArousal = NO_SHIFT,
     ) -> None:
         """Start in a mode.
 
@@ -42,28 +50,37 @@ class Targets:
             mode: the first mode.
             mood: what `manual` plays to, FindingEmo units.
             guide_goal: where `guide` leads, DEAM units.
-            guide_steps: >= 1; the song that many after the first reaches the goal.
+            guide_steps: >= 1; the song that many after the first reaches the goal, if nothing holds it up.
+            nearest_music: how far from a point the nearest song is that may be chosen, DEAM units.
+            shift: added to what is felt, FindingEmo units: a person's calibration.
         """
         self._alignment = alignment
         self._mode = mode
         self._mood = mood
         self._goal = guide_goal
         self._steps = guide_steps
-        self._guide_start: ValenceArousal | None = None
-        self._guide_songs = 0
+        self._nearest_music = nearest_music
+        self._shift = shift
+        self._path: GuidePath | None = None
+        self._stepped = False
+        self._waits = ""
 
     @property
     def mode(self) -> Mode:
         """The current mode."""
         return self._mode
 
+    @property
+    def path(self) -> GuideStatus | None:
+        """How far `guide` has come; None in other modes and before its first song."""
+        return None if self._path is None else self._path.status(self._waits)
+
     def set_mode(self, mode: Mode) -> None:
         """Change the mode. Entering `guide` begins its way anew; setting the mode that is on changes nothing."""
         if mode is self._mode:
             return
         self._mode = mode
-        self._guide_start = None
-        self._guide_songs = 0
+        self._path = None
 
     def set_mood(self, mood: ValenceArousal) -> None:
         """Set the mood that `manual` plays to, FindingEmo units."""
@@ -73,17 +90,21 @@ class Targets:
         """Tell that a song was chosen for `target`; `guide` takes the first one's target as its start."""
         if self._mode is not Mode.GUIDE:
             return
-        if self._guide_start is None:
-            self._guide_start = target
-        self._guide_songs += 1
+        if self._path is None:
+            self._path = GuidePath(target, self._goal, self._steps, self._nearest_music)
+            self._stepped, self._waits = False, ""
+        else:
+            self._stepped = self._path.song_started(target)
 
     def song_failed(self) -> None:
         """Tell that the song chosen last cannot play: `guide` has not come a step further."""
-        if self._mode is not Mode.GUIDE or self._guide_songs == 0:
+        if self._path is None:
             return
-        self._guide_songs -= 1
-        if self._guide_songs == 0:
-            self._guide_start = None
+        if self._stepped:
+            self._path.step_back()
+            self._stepped = False
+        elif self._path.at_start:
+            self._path = None
 
     def target(self, stable: StableAffect | None, *, song_over: bool = False) -> ValenceArousal | None:
         """Where music is sought, in DEAM units.
@@ -105,16 +126,16 @@ class Targets:
             return ENERGIZE_GOAL
         if self._mode is Mode.MANUAL:
             return self._alignment.to_music(self._mood)
-        if self._guide_start is not None:
-            song = self._guide_songs if song_over else self._guide_songs - 1
-            return _between(self._guide_start, self._goal, min(1.0, song / self._steps))
+        if self._path is not None:
+            if not song_over:
+                return self._path.point
+            point, self._waits = self._path.next_point(stable)
+            return point
         if stable is None or (stable.stale and not song_over):
             return None
-        return self._alignment.to_music(stable.mean)
+        return self._alignment.to_music(self._felt(stable))
 
-
-def _between(start: ValenceArousal, goal: ValenceArousal, share: float) -> ValenceArousal:
-    return ValenceArousal(
-        (1.0 - share) * start.valence + share * goal.valence,
-        (1.0 - share) * start.arousal + share * goal.arousal,
-    )
+    def _felt(self, stable: StableAffect) -> ValenceArousal:
+        return FINDINGEMO.clip(
+            ValenceArousal(stable.mean.valence + self._shift.valence, stable.mean.arousal + self._shift.arousal)
+        )

@@ -11,7 +11,9 @@ import pytest
 from pages import NAMES, blocks, text_of
 
 from emomusic_edge.config import Settings, load_config
-from emomusic_edge.deam_index.annotations import read_annotations
+from emomusic_edge.deam_index.csv_rows import SourceFile
+from emomusic_edge.deam_index.library_csv import read_library
+from emomusic_edge.deam_index.scale import parse_scale
 from emomusic_edge.manifest import read_bundle
 from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
 from emomusic_edge.runtime.predictors import AffectPredictor
@@ -68,10 +70,11 @@ def test_the_bundle_of_the_example_runs(tmp_path: Path, monkeypatch: pytest.Monk
     assert min(estimate.variance) > 0.1
 
 
-def test_the_ratings_of_the_example_are_read(tmp_path: Path) -> None:
-    (example,) = [block for block in blocks(text_of("docs/your-own-models-and-music.md"), "text") if "song_id" in block]
-    for axis in ("valence", "arousal"):
-        (tmp_path / f"{axis}.csv").write_text(example, encoding="utf-8")
-    songs = read_annotations(tmp_path).songs
-    assert [song.song_id for song in songs] == [1, 2]
-    assert songs[0].values[0] == pytest.approx([-0.4, -0.4])
+@pytest.mark.parametrize(("name", "points"), [("your-own-models-and-music", 2), ("music-index", 3)])
+def test_the_ratings_of_the_example_are_read(name: str, points: int, tmp_path: Path) -> None:
+    (example,) = [block for block in blocks(text_of(f"docs/{name}.md"), "text") if "arousal" in block]
+    file = SourceFile("ratings.csv", "ratings.csv", example.encode())
+    rows = read_library(file, parse_scale("1..9"), tmp_path)
+    assert len(rows) == points
+    assert (rows[0].path, rows[0].valence, rows[0].arousal) == ("album/first.flac", -0.75, 0.5)
+    assert rows[-1].end_s is None

@@ -25,6 +25,9 @@ COMMANDS = {
     "export": LazyCommand("emomusic_edge.cli.export:app", "Turn models into bundles that the device runs."),
     "fetch": LazyCommand("emomusic_edge.cli.fetch:fetch", "Fetch the starter weights and the demo clip, once."),
     "bench": LazyCommand("emomusic_edge.cli.bench:app", "Measure the latency of models and of a frame's whole way."),
+    "calibrate": LazyCommand("emomusic_edge.cli.calibrate:calibrate", "Tell the device how your neutral face looks."),
+    "forget": LazyCommand("emomusic_edge.cli.forget:forget", "Wipe what likes, dislikes and skips taught."),
+    "simulate": LazyCommand("emomusic_edge.cli.simulate:simulate", "Hours of music in seconds: how well it fits."),
     "timeline": LazyCommand("emomusic_edge.cli.timeline:timeline", "Draw the affect and the songs of a recorded run."),
 }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emomusic_edge.cli import index_build, index_check, index_plot
 from emomusic_edge.cli.run import CONFIG
 
 if TYPE_CHECKING:
@@ -24,59 +25,12 @@ app = typer.Typer(
 _LONGEST_SHOWN = 300
 
 
-@app.command()
-def build(
-    deam: Annotated[
-        Path,
-        typer.Option(
-            help="Folder with DEAM's dynamic annotations, averaged per song: `valence.csv` and `arousal.csv`.",
-            show_default=False,
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Index file to write.", show_default=False)],
-    audio: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder with DEAM's audio (`2.mp3` …), to read where each song truly ends; without it a song ends "
-            "with its last annotation.",
-            show_default=False,
-        ),
-    ] = None,
-) -> None:
-    """Make an index of DEAM from its annotation files.
-
-    DEAM's download holds them under `annotations/annotations averaged per song/dynamic (per second annotations)/`.
-    The bundled index was made so:
-
-        emomusic-edge index build --deam DIR --out deam_index/data/deam_windows.npz
-    """
-    from rich.console import Console
-
-    from emomusic_edge.deam_index.annotations import read_annotations
-    from emomusic_edge.deam_index.build import build_index, measure_audio
-    from emomusic_edge.deam_index.index_file import write_index
-    from emomusic_edge.errors import IndexFileError
-
-    console = Console()
-    annotations = read_annotations(deam)
-    for note in annotations.notes:
-        console.print(f"Note: {note}.", highlight=False, markup=False)
-    sound_end_s = None
-    if audio is not None:
-        sound_end_s = measure_audio(audio, [song.song_id for song in annotations.songs])
-        if not sound_end_s:
-            raise IndexFileError(
-                f"{audio} holds none of the {len(annotations.songs)} songs' files (2.mp3 …).",
-                mend="Name the folder that holds them with --audio, or leave --audio out.",
-            )
-        console.print(
-            f"{len(sound_end_s)} of {len(annotations.songs)} songs have their audio in {audio}",
-            highlight=False,
-            markup=False,
-        )
-    index = build_index(annotations, sound_end_s=sound_end_s)
-    write_index(out, index)
-    console.print(f"{index.window_count} windows of {index.song_count} songs -> {out}", highlight=False, markup=False)
+app.command()(index_build.build)
+app.command()(index_build.merge)
+app.command()(index_check.verify)
+app.command()(index_check.coverage)
+app.command()(index_check.loudness)
+app.command()(index_plot.plot)
 
 
 @app.command()
@@ -91,11 +45,18 @@ def info(
     """Show what an index holds: songs, windows, ranges, where they come from."""
     from rich.console import Console
 
+    from emomusic_edge.deam_index.audio_files import AudioRoots, playable_files
     from emomusic_edge.deam_index.index_file import read_index
+    from emomusic_edge.deam_index.roots_file import read_roots
     from emomusic_edge.paths import packaged_deam_index
 
     path = file or packaged_deam_index()
-    Console().print(_table(read_index(path), path, audio))
+    index = read_index(path)
+    roots = read_roots(path)
+    playable = None
+    if audio is not None or roots:
+        playable = int(playable_files(index, AudioRoots(audio or path.parent, roots)).sum())
+    Console().print(_table(index, path, audio, playable, roots))
 
 
 @app.command(name="starter-music")
@@ -122,7 +83,7 @@ def starter_music(
     console.print(str(make_starter_music(folder, console)), highlight=False, markup=False, soft_wrap=True)
 
 
-def _table(index: MusicIndex, path: Path, audio: Path | None) -> Table:
+def _table(index: MusicIndex, path: Path, audio: Path | None, playable: int | None, roots: dict[str, Path]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
@@ -135,6 +96,8 @@ def _table(index: MusicIndex, path: Path, audio: Path | None) -> Table:
     lengths_s = index.end_s - index.start_s
     shortest_s, longest_s = lengths_s.min(), lengths_s.max()
     table.add_row("window", f"{longest_s:g} s" if shortest_s == longest_s else f"{shortest_s:.1f} to {longest_s:.1f} s")
+    if index.hop_s:
+        table.add_row("step", f"{index.hop_s:g} s")
     table.add_row("sound", f"{index.song_end_s.sum() / 3600:.1f} h")
     for axis, name in enumerate(("valence", "arousal")):
         values = index.points[:, axis]
@@ -143,9 +106,9 @@ def _table(index: MusicIndex, path: Path, audio: Path | None) -> Table:
             f"{values.min():+.3f} to {values.max():+.3f}; annotations: mean {index.reference_mean[axis]:+.3f}, "
             f"sd {index.reference_sd[axis]:.3f}",
         )
-    if audio is not None:
-        there = sum((audio / name).is_file() for name in index.files)
-        table.add_row("audio", f"{there} of {index.song_count} songs in {escape(str(audio))}")
+    if playable is not None:
+        folders = ", ".join(str(folder) for folder in ([audio] if audio else []) + list(roots.values()))
+        table.add_row("audio", f"{playable} of {index.song_count} songs in {escape(folders)}")
     for key, text in index.provenance.items():
         if text:
             # hashes by file, say: for programs, not for people

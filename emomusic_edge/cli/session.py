@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.logging import RichHandler
 
 from emomusic_edge.config.settings import Settings
 from emomusic_edge.errors import ConfigError, EmomusicError
+
+if TYPE_CHECKING:
+    from emomusic_edge.runtime.calibration import Calibration
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
         raise ConfigError(f"{' and '.join(files)} need files of their own.", mend="Give each another name.")
     _log_to(console, settings.log.level)
     with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(_stop_on_signals())
+        stop = stack.enter_context(stop_on_signals())
         app = App(settings, RunPlan(plan.fast, plan.max_frames, stop))
         # Only now: a run that cannot start leaves an earlier record as it is.
         record = stack.enter_context(RecordWriter(plan.record)) if plan.record is not None else None
@@ -75,7 +78,7 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
         view = LiveView(
             console,
             title=f"{plan.title} · {app.source_name}",
-            notice=app.models.notice,
+            notice=" · ".join(filter(None, (app.models.notice, calibrated(app.calibration)))),
             broker=app.broker,
         )
         app.observe(view.update)
@@ -132,8 +135,16 @@ def check_writable(flag: str, file: Path | None) -> None:
         raise _unwritable(flag, file, cause) from cause
 
 
+def calibrated(calibration: Calibration | None) -> str:
+    """What the live view says of a calibration that is applied."""
+    if calibration is None:
+        return ""
+    shift = calibration.shift
+    return f"calibrated for {calibration.person}: valence {shift.valence:+.2f}, arousal {shift.arousal:+.2f}"
+
+
 @contextlib.contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
+def stop_on_signals() -> Iterator[threading.Event]:
     """An event that SIGINT and SIGTERM set; a second SIGINT interrupts at once, as ever."""
     stop = threading.Event()
 

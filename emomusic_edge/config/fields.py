@@ -88,3 +88,6 @@ NameOrPath = Annotated[Text, BeforeValidator(_path_as_text), AfterValidator(_exp
 
 CameraName = Annotated[Text, BeforeValidator(_as_text), AfterValidator(_expand_home_text)]
 """`auto`, a camera's index (a number will do), a path, or a name under /dev/v4l/by-id."""
+
+PersonName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+"""What a person's calibration is called: it is a file's name too."""

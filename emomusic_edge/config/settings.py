@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from emomusic_edge.affect import DEFAULT_GATE, FINDINGEMO
-from emomusic_edge.config.fields import About, CameraName, FilePath, NameOrPath, Section
+from emomusic_edge.config.fields import About, CameraName, FilePath, NameOrPath, PersonName, Section
 from emomusic_edge.config.mqtt import MqttSettings
 from emomusic_edge.contracts import Mode
 from emomusic_edge.paths import default_cache_dir, default_data_dir
@@ -168,7 +168,21 @@ class MusicSettings(Section):
         Field(ge=0, le=2, description="So much nearer must another song be before the current one gives way."),
         About(unit=_DEAM),
     ] = 0.1
-    neighbours: Annotated[int, Field(ge=1, le=1000, description="How many of the nearest segments are looked at.")] = 20
+    affect_radius: Annotated[
+        float,
+        Field(ge=0, le=2, description="Songs this near to the feeling fit equally; the longest unplayed comes first."),
+        About(unit=_DEAM),
+    ] = 0.03
+    spacing_songs: Annotated[
+        int,
+        Field(ge=0, le=10_000, description="So many other songs play before one repeats, where so many fit."),
+    ] = 50
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="Of the draws among liked songs.")] = 0
+    person: Annotated[
+        PersonName,
+        Field(description="Whose calibration is applied; see `emomusic-edge calibrate`."),
+        About(form="up to 32 lower-case letters, digits and hyphens"),
+    ] = "everyone"
 
 
 class ModeSettings(Section):

@@ -1,12 +1,13 @@
 """What all parts agree on: the values, the commands, and the seams (Protocols) between the parts. No I/O."""
 
-from .commands import Command, Pause, Resume, SetCamera, SetMode, SetMood, SetVolume, Skip
+from .commands import Command, Dislike, Forget, Like, Pause, Resume, SetCamera, SetMode, SetMood, SetVolume, Skip
 from .seams import AffectModel, FaceDetector, FrameSource, InferenceEngine, Player, Publisher
 from .values import (
     AffectEstimate,
     FaceBox,
     Frame,
     FusedAffect,
+    GuideStatus,
     Image,
     Mode,
     PlaybackStatus,
@@ -21,13 +22,17 @@ __all__ = [
     "AffectEstimate",
     "AffectModel",
     "Command",
+    "Dislike",
     "FaceBox",
     "FaceDetector",
+    "Forget",
     "Frame",
     "FrameSource",
     "FusedAffect",
+    "GuideStatus",
     "Image",
     "InferenceEngine",
+    "Like",
     "Mode",
     "Pause",
     "PlaybackStatus",

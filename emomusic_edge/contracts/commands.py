@@ -51,4 +51,19 @@ class SetMood:
     mood: ValenceArousal
 
 
-Command: TypeAlias = Skip | Pause | Resume | SetCamera | SetMode | SetVolume | SetMood
+@dataclass(frozen=True, slots=True)
+class Like:
+    """The song that plays is welcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dislike:
+    """The song that plays is not welcome; it plays on (Skip ends it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Wipe all likes, dislikes and skips that were counted."""
+
+
+Command: TypeAlias = Skip | Pause | Resume | SetCamera | SetMode | SetVolume | SetMood | Like | Dislike | Forget

@@ -107,8 +107,14 @@ class Player(Protocol):
         """Take the audio device, or go on muted and say so in `status().reason`; retried from then on."""
         ...
 
-    def play(self, segment: Segment, now_s: float) -> None:
-        """Crossfade to a segment from its start second; the newest call wins."""
+    def play(self, segment: Segment, now_s: float, *, at_once: bool = False) -> None:
+        """Crossfade to a segment from its start second; the newest call wins.
+
+        Args:
+            segment: what to play, with its `gain_db`.
+            now_s: the loop's clock.
+            at_once: whether a person waits for it: the fade is short then.
+        """
         ...
 
     def stop(self, now_s: float) -> None:
@@ -132,7 +138,7 @@ class Player(Protocol):
         ...
 
     def failures(self) -> Sequence[tuple[str, str]]:
-        """(song_id, reason) of songs that did not decode since the last call; they are not playing."""
+        """(song_id, reason) of songs that did not decode (to their end) since the last call; they are not playing."""
         ...
 
     def close(self) -> None:

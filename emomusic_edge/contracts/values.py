@@ -127,6 +127,7 @@ class Segment:
         path: the audio file.
         song_end_s: where the file's sound ends, in seconds; playback goes on to here, less the fade.
         title: what to show a person; the song id where nothing better is known.
+        gain_db: what brings the song to the loudness of the others, constant over the song; 0 where that is not known.
     """
 
     song_id: str
@@ -137,6 +138,7 @@ class Segment:
     path: Path
     song_end_s: float
     title: str = ""
+    gain_db: float = 0.0
 
 
 class Mode(str, Enum):
@@ -174,6 +176,22 @@ class PlaybackStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class GuideStatus:
+    """How far the mode `guide` has come.
+
+    Attributes:
+        points: DEAM units; the first song's, those walked, and those planned up to the goal.
+        at: the row of the one where the music is.
+        waits: why the last step was none or no whole one: `uncertain` (the feeling is), `unreachable` (no music near
+            the next point) or `shorter`; empty when all is well.
+    """
+
+    points: tuple[ValenceArousal, ...]
+    at: int
+    waits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StateSnapshot:
     """What is told after each step: to MQTT, the live view, the record and the summary.
 
@@ -190,12 +208,14 @@ class StateSnapshot:
         stable: the steadied affect; None before the first accepted frame.
         mood: the label of the stable point (emomusic_edge.affect.mood_label); None without one.
         target: where music is sought, in DEAM units; None when nothing is sought.
+        path: how far `guide` has come; None in other modes and before its first song.
         chosen: what the matcher last chose; None before the first choice.
         playback: what the player does.
         frames_per_second: over the last seconds.
         latency_ms: from the picture's capture to the end of the step.
         stage_ms: the time each stage of the step took.
-        reasons: what is wrong at the moment, keyed by part ("camera", "audio", "broker", "index", "command", "models").
+        reasons: what is wrong at the moment, keyed by part ("camera", "audio", "likes", "broker", "index", "command",
+            "models").
     """
 
     seq: int
@@ -210,6 +230,7 @@ class StateSnapshot:
     stable: StableAffect | None = None
     mood: str | None = None
     target: ValenceArousal | None = None
+    path: GuideStatus | None = None
     chosen: Segment | None = None
     playback: PlaybackStatus = field(default_factory=PlaybackStatus)
     frames_per_second: float = 0.0

@@ -1,243 +1,220 @@
-"""Sound through pygame-ce's mixer (SDL 2): two channels, an equal-power crossfade between them.
+"""The real output: songs streamed from their files, mixed a quarter of a second ahead, into a device's queue.
 
-SDL chooses the device; `SDL_AUDIODRIVER` (pulseaudio, alsa, pipewire, dummy, disk, ...) overrides it.
+Ahead, so that a busy interpreter is not heard; and mixed anew from where the device is when a command comes, so that
+the command is heard at once and need not wait for the quarter second to pass.
 """
 
 from __future__ import annotations
 
-import math
-import os
-import time
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emomusic_edge.errors import AudioError
 
-from .output import Track
-from .system import SdlDevice, quiet_alsa
+from .mix import Mix, to_int16
+from .output import SAMPLE_RATE_HZ, EarlyEnd, SoundSink, Track
+from .song_stream import SongStream, probe
 
-if TYPE_CHECKING:
-    from types import ModuleType
+AHEAD_FRAMES = round(0.25 * SAMPLE_RATE_HZ)
+"""How long the interpreter may stand still before there is a gap; a command does not wait for it."""
+BLOCK_FRAMES = 512
+"""12 ms: the grid on which a command can take effect."""
+MARGIN_FRAMES = round(0.02 * SAMPLE_RATE_HZ)
+"""How near to the device's place a command may change the sound; mixing the quarter second anew takes a few ms."""
 
-    import pygame.mixer
+_FIRST_SOUND_S = 2.0
+_WAIT_S = 0.05
+_CLOSE_S = 0.5
+_JOIN_S = 1.0
 
-SAMPLE_RATE_HZ = 44_100
-BUFFER_FRAMES = 1024
-"""23 ms: a fade moves by at most 1.2 % of full scale from buffer to buffer."""
-HEADROOM = math.sqrt(0.5)
-"""Two full-scale tracks meet in an equal-power crossfade at no more than sqrt(2): with this they cannot clip."""
-
-_GLIDE_S = 0.2
-_HUSH_S = 0.08
-_STEP_S = 0.01
-_TAIL_S = 0.05
-_CLOSE_FADE_S = 0.2
-_STALL_S = 4.0
-_BEAT_S = 2.0
-_CHANNELS = 2
-_BEAT_CHANNEL = 2
+logger = logging.getLogger(__name__)
 
 
-class PygameMixer:
-    """The real AudioOutput.
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A block that is queued: the desk as it stood before it."""
 
-    The way of a crossfade: the old track falls by SDL's own linear fade, g = 1 - x over the fade, which runs in the
-    audio callback and so goes on while the worker decodes or the interpreter is busy. The new track's rise is worked
-    into its samples as sqrt(1 - (1 - x)^2), which makes the two powers sum to one at every instant.
+    mix: Mix
+    start: int
 
-    The volume is set as SDL's panning (left = right, 255 steps, multiplied in apart from the fade's 128 steps), so that
-    a fade stays as smooth at a low volume as at a high one.
-    """
 
-    def __init__(self) -> None:
-        self._mixer: ModuleType | None = None
-        self._channels: list[pygame.mixer.Channel] = []
-        self._newest = 0
+class StreamMixer:
+    """The AudioOutput over a SoundSink."""
+
+    def __init__(self, sink: SoundSink, *, patience_s: float = 0.0) -> None:
+        """Bind the parts; nothing opens yet.
+
+        Args:
+            sink: the device.
+            patience_s: how long mixing waits for a song that is not decoded yet; 0 where the sound cannot wait.
+        """
+        self._sink = sink
+        self._patience_s = patience_s
         self._volume = 1.0
-        self._level = 1.0
-        self._paused = False
-        self._device: SdlDevice | None = None
-        self._beat_sound: pygame.mixer.Sound | None = None
-        self._beat_at_s = 0.0
+        # Guards all that follows and every call of the sink but open and close.
+        self._lock = threading.Lock()
+        self._mix = Mix.silent(1.0)
+        self._blocks: deque[_Block] = deque()
+        self._written = 0
+        self._streams: list[SongStream] = []
+        self._newest: SongStream | None = None
+        self._running = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def mix(self) -> Mix:
+        """The desk as it stands at the end of what is queued."""
+        return self._mix
 
     def open(self) -> None:
         """See AudioOutput.open."""
-        pygame = _import_pygame()
         self._let_go()
-        quiet_alsa()
-        try:
-            pygame.mixer.init(SAMPLE_RATE_HZ, -16, 2, BUFFER_FRAMES, allowedchanges=0)
-        except pygame.error as error:
-            raise AudioError(
-                f"no audio device answers: {error}",
-                mend="plug in a speaker (it is looked for again by itself), or run with --muted",
-            ) from error
-        self._mixer = pygame.mixer
-        pygame.mixer.set_num_channels(_CHANNELS + 1)
-        self._channels = [pygame.mixer.Channel(number) for number in range(_CHANNELS)]
-        self._beat_sound = pygame.mixer.Sound(buffer=bytes(4 * int(_BEAT_S * SAMPLE_RATE_HZ)))
-        self._beat_at_s = time.monotonic()
-        self._device = SdlDevice.find()
-        self._level = self._volume
-        self._paused = False
+        self._sink.open()
+        self._mix = Mix.silent(self._volume)
+        self._blocks.clear()
+        self._written = 0
+        self._running = True
+        self._thread = threading.Thread(target=self._feed, name="mixer", daemon=True)
+        self._thread.start()
 
     def load(self, path: Path) -> Track:
-        """See AudioOutput.load. The whole file is decoded: 10.6 MB a minute."""
-        pygame = _import_pygame()
-        # Asked first because opening a folder or a pipe would fail without a word or wait for ever.
-        if not path.is_file():
-            raise AudioError(f"{path}: not found, or not a file; expected an audio file (ogg, flac, mp3, wav)")
-        try:
-            sound = pygame.mixer.Sound(file=str(path))
-        except (pygame.error, OSError, ValueError, MemoryError) as error:
-            raise AudioError(f"{path}: does not decode ({error}); expected ogg, flac, mp3 or wav") from error
-        frames = len(_samples(sound))
-        if frames == 0:
-            raise AudioError(f"{path}: holds no sound; expected ogg, flac, mp3 or wav")
-        return Track(duration_s=frames / SAMPLE_RATE_HZ, handle=sound)
+        """See AudioOutput.load."""
+        return Track(duration_s=probe(path), handle=path)
 
     def crossfade(self, track: Track, *, start_s: float, end_s: float, fade_s: float, gain_db: float) -> None:
         """See AudioOutput.crossfade."""
-        if self._mixer is None:
+        if not self._running:
             return
-        sound = self._cut(track, start_s, end_s, fade_s, gain_db)
-        old, new = self._channels[self._newest], self._channels[1 - self._newest]
-        if self._paused:
-            old.stop()
-            new.stop()
-            self._paused = False
-            self._level = self._volume
-        # Two crossfades in quick succession: the oldest of three tracks gives way.
-        if new.get_busy():
-            self._glide([new], self._level, 0.0, _HUSH_S)
-        if old.get_busy():
-            old.fadeout(max(1, round(1000 * fade_s)))
-        # play() puts the channel back to full volume; silent until it is set, or a buffer could slip out too loud.
-        sound.set_volume(0.0)
-        new.play(sound)
-        new.set_volume(self._level, self._level)
-        sound.set_volume(1.0)
-        self._newest = 1 - self._newest
+        stream = SongStream(track.handle, start_s=start_s, end_s=end_s, patience_s=self._patience_s)
+        frames = max(1, round((end_s - start_s) * SAMPLE_RATE_HZ))
+        try:
+            stream.wait_filled(min(frames, 2 * AHEAD_FRAMES), _FIRST_SOUND_S)
+        except AudioError:
+            stream.close()
+            raise
+        fade_frames = round(fade_s * SAMPLE_RATE_HZ)
+
+        def brought_in(mix: Mix) -> Mix:
+            return mix.crossfaded(stream, frames=frames, gain_db=gain_db, fade_frames=fade_frames)
+
+        self._change(brought_in, stream)
+
+    def early_end(self) -> EarlyEnd | None:
+        """See AudioOutput.early_end."""
+        return None if self._newest is None else self._newest.early_end
 
     def fade_out(self, fade_s: float) -> None:
         """See AudioOutput.fade_out."""
-        for channel in self._channels:
-            if self._paused:
-                channel.stop()
-            elif channel.get_busy():
-                channel.fadeout(max(1, round(1000 * fade_s)))
+        self._change(lambda mix: mix.faded_out(round(fade_s * SAMPLE_RATE_HZ)))
 
     def pause(self) -> None:
         """See AudioOutput.pause."""
-        if self._paused:
-            return
-        self._move_level(0.0)
-        for channel in self._channels:
-            channel.pause()
-        self._paused = True
+        self._change(lambda mix: mix.with_pause(True))
 
     def resume(self) -> None:
         """See AudioOutput.resume."""
-        if not self._paused:
-            return
-        for channel in self._channels:
-            channel.unpause()
-        self._paused = False
-        self._move_level(self._volume)
+        self._change(lambda mix: mix.with_pause(False))
 
     def set_volume(self, volume: float) -> None:
         """See AudioOutput.set_volume."""
         self._volume = min(1.0, max(0.0, volume))
-        if not self._paused:
-            self._move_level(self._volume)
+        self._change(lambda mix: mix.at_volume(self._volume))
 
     def alive(self) -> bool:
-        """See AudioOutput.alive. False too when the device has taken no sound for some seconds."""
-        if self._mixer is None or self._mixer.get_init() is None or self._beat_sound is None:
-            return False
-        if self._device is not None and self._device.gone():
-            return False
-        beat = self._mixer.Channel(_BEAT_CHANNEL)
-        now_s = time.monotonic()
-        # Two seconds of silence that do not end tell that nobody pulls sound any more. Not shorter, because pygame
-        # takes the interpreter lock in the audio callback whenever a sound ends.
-        if not beat.get_busy():
-            beat.play(self._beat_sound)
-            self._beat_at_s = now_s
-        return now_s - self._beat_at_s < _STALL_S
+        """See AudioOutput.alive."""
+        with self._lock:
+            return self._running and self._sink.alive()
 
     def close(self) -> None:
         """See AudioOutput.close."""
-        sounds = any(channel.get_busy() for channel in self._channels) and not self._paused
-        if sounds and self.alive():
-            self.fade_out(_CLOSE_FADE_S)
-            time.sleep(_CLOSE_FADE_S + BUFFER_FRAMES / SAMPLE_RATE_HZ)
+        if self.alive() and self._mix.voices and not self._mix.still:
+            self.pause()
+            for _ in range(round(_CLOSE_S / _WAIT_S)):
+                with self._lock:
+                    played = self._blocks and self._blocks[0].mix.still
+                if played or not self._running:
+                    break
+                self._sink.wait_for_room(0, _WAIT_S)
         self._let_go()
 
     def _let_go(self) -> None:
-        mixer, self._mixer = self._mixer, None
-        self._channels = []
-        self._beat_sound = None
-        self._device = None
-        if mixer is not None:
-            mixer.quit()
+        with self._lock:
+            self._running = False
+        if self._thread is not None:
+            self._thread.join(_JOIN_S)
+            self._thread = None
+        self._sink.close()
+        for stream in self._streams:
+            stream.close()
+        self._streams.clear()
+        self._newest = None
 
-    def _move_level(self, level: float) -> None:
-        busy = [channel for channel in self._channels if channel.get_busy()]
-        self._glide(busy, self._level, level, _GLIDE_S)
-        self._level = level
+    # From here on: under the lock, on the feeding thread or the worker's.
 
-    @staticmethod
-    def _glide(channels: list[pygame.mixer.Channel], old: float, new: float, seconds: float) -> None:
-        """Move the level of channels in small steps, since one step would click."""
-        if not channels or old == new:
-            return
-        steps = round(seconds / _STEP_S)
-        for step in range(1, steps + 1):
-            level = old + (new - old) * step / steps
-            for channel in channels:
-                channel.set_volume(level, level)
-            time.sleep(_STEP_S)
+    def _feed(self) -> None:
+        try:
+            while self._running:
+                with self._lock:
+                    self._fill()
+                self._sink.wait_for_room(AHEAD_FRAMES - 2 * BLOCK_FRAMES, _WAIT_S)
+        except AudioError as error:
+            logger.warning("%s", error)
+        except Exception:
+            logger.exception("mixing failed; the audio device is taken anew")
+        finally:
+            # alive() tells it.
+            self._running = False
 
-    def _cut(self, track: Track, start_s: float, end_s: float, fade_s: float, gain_db: float) -> pygame.mixer.Sound:
-        """A stretch of a track with gain, rise and a short tail (against a click at its end) worked in."""
-        first, last = round(start_s * SAMPLE_RATE_HZ), round(end_s * SAMPLE_RATE_HZ)
-        sound: pygame.mixer.Sound = _import_pygame().mixer.Sound(buffer=_samples(track.handle)[first:last])
-        shape_in_place(_samples(sound), fade_frames=round(fade_s * SAMPLE_RATE_HZ), gain_db=gain_db)
-        return sound
+    def _fill(self) -> None:
+        """Queue blocks until the sound reaches AHEAD_FRAMES."""
+        queued = self._sink.queued()
+        self._forget_played(self._written - queued)
+        for _ in range(-(-(AHEAD_FRAMES - queued) // BLOCK_FRAMES)):
+            self._blocks.append(_Block(self._mix, self._written))
+            self._mix, sound = self._mix.render(BLOCK_FRAMES)
+            self._sink.write(to_int16(sound))
+            self._written += BLOCK_FRAMES
 
+    def _forget_played(self, played: int) -> None:
+        while self._blocks and self._blocks[0].start + BLOCK_FRAMES <= played:
+            self._blocks.popleft()
+        if len(self._streams) > len(self._mix.voices):
+            kept = [self._mix, *(block.mix for block in self._blocks)]
+            sounding = {id(voice.source) for mix in kept for voice in mix.voices}
+            for stream in [stream for stream in self._streams if id(stream) not in sounding]:
+                stream.close()
+                self._streams.remove(stream)
 
-def shape_in_place(samples: NDArray[np.int16], *, fade_frames: int, gain_db: float) -> None:
-    """Work gain, headroom, the crossfade's rise and a 50-ms tail into samples, int16 [frames, 2]."""
-    if not len(samples):
-        return
-    peak = max(int(samples.max()), -int(samples.min()), 1)
-    gain = min(10.0 ** (gain_db / 20.0), 32767.0 / peak) if gain_db > 0 else 10.0 ** (gain_db / 20.0)
-    scale = np.float32(gain * HEADROOM)
-    rise, tail = min(fade_frames, len(samples)), min(round(_TAIL_S * SAMPLE_RATE_HZ), len(samples))
-    left = 1.0 - np.arange(rise, dtype=np.float32) / max(1, fade_frames)
-    np.multiply(samples, scale, out=samples, casting="unsafe")
-    np.multiply(samples[:rise], np.sqrt(1.0 - left**2)[:, None], out=samples[:rise], casting="unsafe")
-    np.multiply(
-        samples[-tail:], np.linspace(1, 0, tail, dtype=np.float32)[:, None], out=samples[-tail:], casting="unsafe"
-    )
-
-
-def _samples(sound: pygame.mixer.Sound) -> NDArray[np.int16]:
-    """A view of a sound's own memory, int16 [frames, 2]."""
-    return np.asarray(memoryview(sound))  # type: ignore[arg-type]
-
-
-def _import_pygame() -> Any:
-    """The package with its mixer; imported here and not above because it costs 60 ms that a muted run need not pay."""
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    # SDL would otherwise catch SIGTERM for itself and the service could not be stopped (seen with SDL 2.32).
-    os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")
-    os.environ.setdefault("SDL_APP_NAME", "emomusic-edge")
-    import pygame
-    import pygame.mixer
-
-    return pygame
+    def _change(self, change: Callable[[Mix], Mix], newest: SongStream | None = None) -> None:
+        """Change the desk as near to the device's place as time allows, and mix anew what is queued from there."""
+        with self._lock:
+            if not self._running:
+                return
+            if newest is not None:
+                self._streams.append(newest)
+                self._newest = newest
+            for margin in (MARGIN_FRAMES, 4 * MARGIN_FRAMES):
+                taken = self._written - self._sink.queued()
+                later = [block for block in self._blocks if block.start >= taken + margin]
+                if not later:
+                    break
+                mix = change(later[0].mix)
+                blocks, sound = [], []
+                for block in later:
+                    blocks.append(_Block(mix, block.start))
+                    mix, samples = mix.render(BLOCK_FRAMES)
+                    sound.append(to_int16(samples))
+                if self._sink.replace_last(np.concatenate(sound)):
+                    for _ in later:
+                        self._blocks.pop()
+                    self._blocks.extend(blocks)
+                    self._mix = mix
+                    return
+            # The device was faster than the mixing: behind all that is queued, then.
+            self._mix = change(self._mix)

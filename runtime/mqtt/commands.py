@@ -14,6 +14,9 @@ from pydantic_core import from_json
 from emomusic_edge.affect import FINDINGEMO
 from emomusic_edge.contracts import (
     Command,
+    Dislike,
+    Forget,
+    Like,
     Mode,
     Pause,
     Resume,
@@ -133,6 +136,30 @@ class MoodPayload(CommandPayload):
         return SetMood(ValenceArousal(self.valence, self.arousal))
 
 
+class LikePayload(CommandPayload):
+    """The song that plays is welcome."""
+
+    def command(self) -> Command:
+        """`Like()`."""
+        return Like()
+
+
+class DislikePayload(CommandPayload):
+    """The song that plays is not welcome."""
+
+    def command(self) -> Command:
+        """`Dislike()`."""
+        return Dislike()
+
+
+class ForgetPayload(CommandPayload):
+    """Wipe all likes, dislikes and skips that were counted."""
+
+    def command(self) -> Command:
+        """`Forget()`."""
+        return Forget()
+
+
 COMMANDS: Mapping[str, type[CommandPayload]] = MappingProxyType(
     {
         "skip": SkipPayload,
@@ -142,6 +169,9 @@ COMMANDS: Mapping[str, type[CommandPayload]] = MappingProxyType(
         "mode": ModePayload,
         "volume": VolumePayload,
         "mood": MoodPayload,
+        "like": LikePayload,
+        "dislike": DislikePayload,
+        "forget": ForgetPayload,
     }
 )
 """By topic name: the command `volume` is heard on `emomusic/<node>/cmd/volume`."""

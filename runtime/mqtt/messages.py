@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 from emomusic_edge.affect import FINDINGEMO, MOOD_LABELS
-from emomusic_edge.contracts import Mode, Segment, Source, StateSnapshot, ValenceArousal
+from emomusic_edge.contracts import GuideStatus, Mode, Segment, Source, StateSnapshot, ValenceArousal
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +170,20 @@ class TargetReading(Message):
     arousal: float
 
 
+class PathReading(Message):
+    """How far the mode `guide` has come.
+
+    Attributes:
+        points: in DEAM units: the first song's, those walked, and those planned up to the goal.
+        at: the place in `points` (from 0) where the music is.
+        waits: why the last step was none or no whole one; null when all is well.
+    """
+
+    points: tuple[TargetReading, ...]
+    at: int = Field(ge=0)
+    waits: Literal["uncertain", "unreachable", "shorter"] | None
+
+
 class MusicMessage(Message):
     """What plays.
 
@@ -177,6 +191,7 @@ class MusicMessage(Message):
         at: when it was made.
         song: what plays; null when nothing does.
         target: where the next song is sought; null when none is sought.
+        path: how far `guide` has come; null in other modes and before its first song.
         paused: whether the music stands still.
         muted: whether no sound leaves the machine.
         volume: 0..1.
@@ -185,6 +200,7 @@ class MusicMessage(Message):
     at: WallTime
     song: SongReading | None
     target: TargetReading | None
+    path: PathReading | None
     paused: bool
     muted: bool
     volume: Share
@@ -286,6 +302,12 @@ def _target(point: ValenceArousal) -> TargetReading:
     return TargetReading(valence=round(point.valence, 3), arousal=round(point.arousal, 3))
 
 
+def _path(path: GuideStatus) -> PathReading:
+    return PathReading.model_validate(
+        {"points": tuple(_target(point) for point in path.points), "at": path.at, "waits": path.waits or None}
+    )
+
+
 def music_message(snapshot: StateSnapshot, wall_time: datetime) -> MusicMessage:
     """The `music` of a step.
 
@@ -301,6 +323,7 @@ def music_message(snapshot: StateSnapshot, wall_time: datetime) -> MusicMessage:
         at=wall_time,
         song=None if playback.segment is None else _song(playback.segment, playback.position_s),
         target=None if snapshot.target is None else _target(snapshot.target),
+        path=None if snapshot.path is None else _path(snapshot.path),
         paused=playback.paused,
         muted=playback.muted,
         volume=round(playback.volume, 3),

@@ -22,6 +22,9 @@ _TWO_SD = "░"
 _POINT = "●"
 _POINT_HELD = "○"
 _TARGET = "◇"
+_WALKED = "∙"
+_PLANNED = "·"
+_GOAL = "◆"
 
 
 def axis_bar(mean: float | None, sd: float, low: float, high: float, width: int, *, style: str, held: bool) -> Text:
@@ -60,6 +63,7 @@ def affect_plane(
     held: bool = False,
     stale: bool = False,
     target: ValenceArousal | None = None,
+    path: tuple[tuple[ValenceArousal, ...], int] | None = None,
     marks: tuple[tuple[str, ValenceArousal], ...] = (),
     width: int = 25,
     height: int = 11,
@@ -72,6 +76,7 @@ def affect_plane(
         held: draws the point hollow.
         stale: draws it grey.
         target: where the music leads, in the same units.
+        path: the points that the music is led along, in the same units, and the place of the one it has come to.
         marks: single letters for what the models say, each with its place.
         width: in cells, odd so that there is a middle.
         height: in cells, odd.
@@ -103,6 +108,11 @@ def affect_plane(
         row = height - 1 - _cell(place.arousal, low.arousal, high.arousal, height)
         cells[row][column] = (char, its_style)
 
+    if path is not None:
+        points, at = path
+        for number, place in enumerate(points):
+            char = _GOAL if number == len(points) - 1 else _WALKED if number <= at else _PLANNED
+            put(place, char, TARGET_STYLE)
     for letter, place in marks:
         put(place, letter, "bold")
     if target is not None:

@@ -148,10 +148,15 @@ class _View:
             held=any(stable.held) if stable else False,
             stale=stable.stale if stable else False,
             target=self.around.to_felt(snapshot.target) if snapshot.target else None,
+            path=self._path(snapshot),
             marks=tuple((estimate.source[0], estimate.mean) for estimate in snapshot.estimates),
             width=_PLANE_WIDTH,
             height=_PLANE_HEIGHT,
         )
+
+    def _path(self, snapshot: StateSnapshot) -> tuple[tuple[ValenceArousal, ...], int] | None:
+        path = snapshot.path
+        return None if path is None else (tuple(map(self.around.to_felt, path.points)), path.at)
 
     def _rows(self, snapshot: StateSnapshot, width: int, *, with_plane: bool) -> Iterator[tuple[str, RenderableType]]:
         yield "valence", _axis(snapshot, 0, width, VALENCE_STYLE)
@@ -229,6 +234,10 @@ def _camera_and_face(snapshot: StateSnapshot) -> str:
 
 def _mode(snapshot: StateSnapshot) -> Text:
     line = Text.assemble((snapshot.mode.value, "bold"))
+    if snapshot.path is not None:
+        path = snapshot.path
+        line.append(f"  {path.at}/{len(path.points) - 1} ◆", style=TARGET_STYLE)
+        line.append(f" {path.waits}" if path.waits else "", style=HELD_STYLE)
     if snapshot.target is not None:
         line.append(f"  seeks {_point(snapshot.target)}")
         line.append(" ◇", style=TARGET_STYLE)

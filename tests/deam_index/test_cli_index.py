@@ -56,9 +56,10 @@ def test_info_shows_names_as_they_are(tmp_path: Path) -> None:
 
 
 def test_errors_reach_the_one_screen_as_errors(deam: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
     for line in (
         ["info", str(tmp_path / "gone.npz")],
-        ["build", "--deam", str(tmp_path), "--out", str(tmp_path / "a.npz")],
+        ["build", "--deam", str(tmp_path / "empty"), "--out", str(tmp_path / "a.npz")],
         ["build", "--deam", str(deam), "--out", str(tmp_path / "a.npz"), "--audio", str(tmp_path)],
     ):
         with pytest.raises(IndexFileError):

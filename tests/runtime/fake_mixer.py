@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from emomusic_edge.errors import AudioError
-from emomusic_edge.runtime.audio.output import Track
+from emomusic_edge.runtime.audio.output import EarlyEnd, Track
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class FakeMixer:
         present: whether a device answers.
         may_load: while it is not set, load() blocks.
         broken: raised once by the next crossfade.
+        early: how the newest track ends too early.
         loads: the files that load() was asked for.
         most_voices: the most tracks that ever sounded together.
         close_calls: how often close() was called.
@@ -50,6 +51,7 @@ class FakeMixer:
     duration_of: Callable[[Path], float]
     present: bool = True
     broken: Exception | None = None
+    early: EarlyEnd | None = None
     scene: Scene = field(default_factory=Scene)
     loads: list[Path] = field(default_factory=list)
     most_voices: int = 0
@@ -92,6 +94,9 @@ class FakeMixer:
         falling = tuple(replace(voice, falling=True) for voice in before)
         new = Voice(track.handle, start_s, end_s, fade_s, gain_db)
         self._show(paused=False, voices=(*falling, new))
+
+    def early_end(self) -> EarlyEnd | None:
+        return self.early
 
     def fade_out(self, fade_s: float) -> None:
         assert fade_s > 0

@@ -11,11 +11,17 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from emomusic_edge.runtime.audio.mixer import SAMPLE_RATE_HZ
+from emomusic_edge.runtime.audio.output import SAMPLE_RATE_HZ
 
 WINDOW = SAMPLE_RATE_HZ // 50
 FORMATS = {"wav": "WAV", "flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}
 CHIRP_HZ_PER_S = 100.0
+MADE_OUTPUT = """
+from emomusic_edge.runtime.audio.mixer import StreamMixer
+from emomusic_edge.runtime.audio.sdl import SdlSink
+output = StreamMixer(SdlSink())
+"""
+"""The start of a script: the real output, as app.py builds it."""
 
 
 def write(path: Path, mono: NDArray[np.float64]) -> Path:
@@ -61,6 +67,3 @@ def strength(heard: NDArray[np.float64], pitch_hz: float) -> NDArray[np.float64]
     left = heard[: len(heard) // WINDOW * WINDOW, 0].reshape(-1, WINDOW)
     wave = np.exp(-2j * np.pi * pitch_hz * np.arange(WINDOW) / SAMPLE_RATE_HZ)
     return 2 * np.abs(left @ wave) / WINDOW
-
-
-# The contract, for both.

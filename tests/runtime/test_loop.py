@@ -17,8 +17,11 @@ from fake_camera import FakeCamera
 
 from emomusic_edge.contracts import (
     Command,
+    Dislike,
+    Forget,
     Frame,
     Image,
+    Like,
     Mode,
     Pause,
     Resume,
@@ -33,6 +36,7 @@ from emomusic_edge.contracts import (
     ValenceArousal,
 )
 from emomusic_edge.deam_index.alignment import Alignment
+from emomusic_edge.deam_index.audio_files import AudioRoots, playable_files
 from emomusic_edge.deam_index.index_file import read_index
 from emomusic_edge.errors import ModelError, SourceError
 from emomusic_edge.manifest import Manifest, read_bundle
@@ -40,6 +44,9 @@ from emomusic_edge.paths import DataLayout, packaged_bundle
 from emomusic_edge.runtime.audio.player import MusicPlayer
 from emomusic_edge.runtime.camera import source_from
 from emomusic_edge.runtime.capture import FastFrames, LatestFrameCapture
+from emomusic_edge.runtime.choice.feedback import Counts
+from emomusic_edge.runtime.choice.feedback_memory import FeedbackMemory
+from emomusic_edge.runtime.choice.rule import ChoiceRule
 from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
 from emomusic_edge.runtime.faces.blazeface import BlazeFace
 from emomusic_edge.runtime.faces.primary import PrimaryFace
@@ -132,10 +139,11 @@ class Run:
             observers=(self.snapshots.append,),
         )
 
-    def music(self, dwell_s: float, player: MusicPlayer | None = None) -> Music:
+    def music(self, dwell_s: float, player: MusicPlayer | None = None, feedback: FeedbackMemory | None = None) -> Music:
         """The music side, with a matcher of its own."""
-        matcher = Matcher(self.index, self.layout.starter_music, dwell_s=dwell_s)
-        return Music(self.targets, matcher, player or self.player)
+        roots = AudioRoots(self.layout.starter_music)
+        matcher = Matcher(self.index, roots, playable_files(self.index, roots), ChoiceRule(dwell_s=dwell_s))
+        return Music(self.targets, matcher, player or self.player, feedback)
 
     def go(self, max_frames: int | None = None) -> list[StateSnapshot]:
         """Run to the end."""
@@ -195,6 +203,16 @@ def test_skip_goes_to_another_song_at_once(starter_layout: DataLayout, clip: Pat
     told = Run(starter_layout, clip, {20: [Skip()]}, dwell_s=60).go(max_frames=30)
     assert len(songs(told)) == 2
     assert songs(told[:20]) != songs(told[20:21])
+
+
+def test_likes_reach_the_music_and_forget_wipes_them(starter_layout: DataLayout, clip: Path) -> None:
+    run = Run(starter_layout, clip, {20: [Like()], 30: [Dislike()]}, dwell_s=60)
+    feedback = FeedbackMemory()
+    run.parts = replace(run.parts, music=run.music(60, feedback=feedback))
+    told = run.go(max_frames=40)
+    assert feedback.counts() == {songs(told)[0]: Counts(likes=1, dislikes=1)}
+    Loop(run.parts, frames_per_second=10).obey(Forget())
+    assert feedback.counts() == {}
 
 
 def test_pause_closes_the_camera_and_holds_the_song_and_resume_undoes_it(
@@ -407,7 +425,7 @@ def test_a_missing_folder_of_music_is_waited_for(starter_layout: DataLayout, cli
         failed: list[tuple[str, str]] = []  # noqa: RUF012
         tried = 0
 
-        def play(self, segment: Segment, now_s: float, *, gain_db: float = 0.0) -> None:
+        def play(self, segment: Segment, now_s: float, *, at_once: bool = False) -> None:
             super().play(segment, now_s)
             if now_s < 30.0:
                 self.tried += 1

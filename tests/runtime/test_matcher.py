@@ -10,14 +10,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_choice import PlainChoice, PlainWindow
 from sample_index import sample_index
 from sklearn.neighbors import KDTree
 
 from emomusic_edge.contracts import PlaybackStatus, Segment, ValenceArousal
+from emomusic_edge.deam_index.audio_files import AudioRoots, playable_files
 from emomusic_edge.deam_index.index_file import read_index
 from emomusic_edge.deam_index.music_index import MusicIndex
 from emomusic_edge.errors import IndexFileError
 from emomusic_edge.paths import packaged_deam_index
+from emomusic_edge.runtime.choice.feedback import Counts
+from emomusic_edge.runtime.choice.rule import ChoiceRule
 from emomusic_edge.runtime.matcher import Matcher
 
 FADE_S = 2.0
@@ -64,10 +68,18 @@ def lay_out(songs: list[Song], folder: Path) -> Path:
     return folder
 
 
-def matcher_of(songs: list[Song], folder: Path, *, margin: float = 0.1, recent: int = 5, k: int = 20) -> Matcher:
-    return Matcher(
-        index_of(songs), lay_out(songs, folder), dwell_s=DWELL_S, recent=recent, margin=margin, k=k, fade_s=FADE_S
-    )
+def rule_of(*, margin: float = 0.1, recent: int = 5, radius: float = 0.0, spacing: int = 0) -> ChoiceRule:
+    """Without a radius and spacing, the nearest song is taken: most tests here are about the moment of the choice."""
+    return ChoiceRule(radius=radius, margin=margin, recent=recent, spacing=spacing, dwell_s=DWELL_S, fade_s=FADE_S)
+
+
+def matcher_at(index: MusicIndex, folder: Path, rule: ChoiceRule | None = None) -> Matcher:
+    roots = AudioRoots(folder)
+    return Matcher(index, roots, playable_files(index, roots), rule or ChoiceRule())
+
+
+def matcher_of(songs: list[Song], folder: Path, *, margin: float = 0.1, recent: int = 5) -> Matcher:
+    return matcher_at(index_of(songs), lay_out(songs, folder), rule_of(margin=margin, recent=recent))
 
 
 @dataclass
@@ -220,6 +232,16 @@ def test_within_a_song_the_start_that_fits_is_taken(tmp_path: Path) -> None:
     assert evening.deck.segment.start_s == 0.0
 
 
+@pytest.mark.parametrize("others", [0, 20])
+def test_likes_decide_among_songs_that_fit_equally(tmp_path: Path, others: int) -> None:
+    """None was played yet, so all are due; likes of songs of other indexes are passed over."""
+    songs = points(*((0.001 * place, 0.0) for place in range(6)))
+    evening = Evening(matcher_at(index_of(songs), lay_out(songs, tmp_path)))
+    counts = {f"s{row}": Counts(dislikes=200) for row in range(6) if row != 4} | {"s4": Counts(likes=200)}
+    evening.matcher.judge(counts | {f"of another index {number}": Counts(likes=1) for number in range(others)})
+    assert evening.step(0, (0.0, 0.0)) == "s4"
+
+
 def test_songs_without_audio_are_never_chosen(tmp_path: Path) -> None:
     songs = points((0.0, 0.0), (0.5, 0.0), (1.0, 0.0))
     songs[0].there = False
@@ -237,7 +259,7 @@ def test_a_folder_instead_of_a_file_is_no_audio(tmp_path: Path) -> None:
 
 def test_no_audio_at_all_is_an_error_that_names_the_folder(tmp_path: Path) -> None:
     with pytest.raises(IndexFileError, match=r"none of the 3 songs of index 'sample' .*empty \(the first") as caught:
-        Matcher(sample_index(), tmp_path / "empty")
+        matcher_at(sample_index(), tmp_path / "empty")
     assert "audio_dir" in caught.value.mend
 
 
@@ -357,18 +379,26 @@ def test_a_song_of_no_index_gives_way_at_once(evening: Evening) -> None:
     assert evening.matcher.choose(ValenceArousal(0.9, 0.0), 50.0, playing) is not None
 
 
-# The rule once more, by plain loops over all windows, without trees, masks or arrays.
+# When to choose, once more in plain words; which song: plain_choice.py.
 
 
 @dataclass
 class PlainMatcher:
     songs: list[Song]
-    margin: float
-    recent: int
-    played: list[int] = field(default_factory=list)
-    excluded: set[int] = field(default_factory=set)
+    rule: ChoiceRule
     current: tuple[int, tuple[float, float]] | None = None
     since_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        windows = [(song, window) for song, of_song in enumerate(self.songs) for window in of_song.windows]
+        self.choice = PlainChoice(
+            [
+                PlainWindow(row, song, (valence, arousal), self.songs[song].end_s - start_s)
+                for row, (song, (start_s, valence, arousal)) in enumerate(windows)
+            ],
+            {row for row, song in enumerate(self.songs) if song.there},
+            self.rule,
+        )
 
     def choose(
         self, target: tuple[float, float] | None, now_s: float, *, ended: bool, skip: bool
@@ -377,45 +407,23 @@ class PlainMatcher:
             target = self.current[1]
         if target is None:
             return None
-        playable = {row for row, song in enumerate(self.songs) if song.there} - self.excluded
-        mine = set() if self.current is None else {self.current[0]}
-        last = self.played[len(self.played) - self.recent :] if self.recent < len(self.played) else self.played
-        found = self._nearest(target, playable - set(last) - mine)
+        playing = None if self.current is None else self.current[0]
         if skip or ended or self.current is None:
-            if found is None and playable:
-                others = playable - mine or playable
-                found = self._nearest(target, {min(others, key=lambda row: self._last_played(row))})
-        elif now_s - self.since_s < DWELL_S or not (
-            found and math.dist(found[2], target) < math.dist(self.current[1], target) - self.margin
-        ):
+            found = self.choice.choose(target, playing)
+        elif now_s - self.since_s < DWELL_S:
             return None
+        else:
+            found = self.choice.choose(target, playing, math.dist(self.current[1], target) - self.rule.margin)
         if found is None:
             return None
-        row, start_s, point = found
-        self.played = [other for other in self.played if other != row] + [row]
-        self.current, self.since_s = (row, point), now_s
-        return row, start_s
+        self.choice.take(found.song)
+        self.current, self.since_s = (found.song, found.point), now_s
+        return found.song, self.songs[found.song].end_s - found.left_s
 
     def exclude(self, row: int) -> None:
-        self.excluded.add(row)
-        self.played = [other for other in self.played if other != row]
+        self.choice.withdraw(row)
         if self.current is not None and self.current[0] == row:
             self.current = None
-
-    def _last_played(self, row: int) -> int:
-        return self.played.index(row) if row in self.played else -1
-
-    def _nearest(self, target: tuple[float, float], rows: set[int]) -> tuple[int, float, tuple[float, float]] | None:
-        best = None
-        for row, song in enumerate(self.songs):
-            for start_s, valence, arousal in song.windows:
-                if row not in rows:
-                    continue
-                fits = song.end_s - FADE_S - start_s >= DWELL_S
-                key = (not fits, math.dist((valence, arousal), target))
-                if best is None or key < best[0]:
-                    best = (key, (row, start_s, (valence, arousal)))
-        return None if best is None else best[1]
 
 
 # Eighths: exact in binary, so that equal distances are equal, and frequent.
@@ -437,18 +445,26 @@ steps = st.lists(
 
 
 @settings(deadline=None)
-@given(libraries, steps, st.sampled_from([0.0, 0.125, 0.5]), st.integers(0, 6), st.integers(1, 30))
+@given(
+    libraries,
+    steps,
+    st.builds(
+        rule_of,
+        margin=st.sampled_from([0.0, 0.125, 0.5]),
+        recent=st.integers(0, 6),
+        radius=st.sampled_from([0.0, 0.03, 0.25]),
+        spacing=st.integers(0, 9),
+    ),
+)
 def test_it_chooses_as_the_plain_rule_does(
     tmp_path_factory: pytest.TempPathFactory,
     songs: list[Song],
     evening_steps: list[tuple[float, tuple[float, float] | None, bool, int | None]],
-    margin: float,
-    recent: int,
-    k: int,
+    rule: ChoiceRule,
 ) -> None:
     folder = tmp_path_factory.mktemp("audio")
-    evening = Evening(matcher_of(songs, folder, margin=margin, recent=recent, k=k))
-    plain = PlainMatcher(songs, margin, recent)
+    evening = Evening(matcher_at(index_of(songs), lay_out(songs, folder), rule))
+    plain = PlainMatcher(songs, rule)
     for after_s, target, skip, failed in evening_steps:
         if failed is not None and failed < len(songs):
             if evening.deck.segment is not None and evening.deck.segment.song_id == f"s{failed}":
@@ -472,7 +488,8 @@ def test_its_promises_hold_whatever_happens(
     evening_steps: list[tuple[float, tuple[float, float] | None, bool, int | None]],
     recent: int,
 ) -> None:
-    evening = Evening(matcher_of(songs, tmp_path_factory.mktemp("audio"), recent=recent))
+    folder = lay_out(songs, tmp_path_factory.mktemp("audio"))
+    evening = Evening(matcher_at(index_of(songs), folder, ChoiceRule(recent=recent)))
     there = {f"s{row}" for row, song in enumerate(songs) if song.there}
     played: list[str] = []
     since_s = -math.inf
@@ -502,7 +519,7 @@ def deam_audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_on_deam_it_finds_what_another_tree_finds(deam_audio: Path) -> None:
     """scikit-learn's KDTree as the oracle, all windows sorted by distance, the last five songs left out."""
     index = read_index(packaged_deam_index())
-    matcher = Matcher(index, deam_audio)
+    matcher = matcher_at(index, deam_audio, ChoiceRule(radius=0.0, spacing=0))
     assert matcher.playable_songs == 1802
     whole = np.flatnonzero(index.song_end_s[index.song] - 2.0 - index.start_s >= 25.0)
     tree = KDTree(index.points[whole].astype(np.float64))
@@ -526,7 +543,7 @@ def test_the_same_evening_twice_is_the_same(deam_audio: Path) -> None:
     index = read_index(packaged_deam_index())
 
     def songs() -> list[str | None]:
-        evening = Evening(Matcher(index, deam_audio))
+        evening = Evening(matcher_at(index, deam_audio))
         generator = np.random.default_rng(5)
         return [evening.step(9.0, tuple(generator.normal(0, 0.3, 2))) for _ in range(100)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from sample_index import sample_index
 
@@ -69,7 +71,6 @@ def test_guide_matches_first_then_steps_to_the_goal_song_by_song() -> None:
         # within the song it stands still, whatever is felt and however often it is asked
         for stable in (feeling(GLAD), None, feeling(SAD, stale=True)):
             assert targets.target(stable) == pytest.approx(target)
-            assert targets.target(stable, song_over=True) == targets.target(None, song_over=True)
     for song, target in enumerate(sought):
         share = min(song / 4, 1.0)
         assert target == pytest.approx([s + share * (g - s) for s, g in zip(start, goal, strict=True)])
@@ -97,6 +98,103 @@ def test_entering_guide_begins_anew_and_repeating_it_does_not() -> None:
     targets.set_mode(Mode.GUIDE)
     assert targets.mode is Mode.GUIDE
     assert targets.target(feeling(SAD)) == ALIGNMENT.to_music(SAD)
+
+
+def walking(nearest_music: Callable[[ValenceArousal], float] = lambda _: 0.0) -> Targets:
+    """In `guide` from (-1, 0)-ish to a goal in four steps, the first song playing."""
+    targets = Targets(
+        ALIGNMENT, mode=Mode.GUIDE, guide_goal=ValenceArousal(1.0, 0.0), guide_steps=4, nearest_music=nearest_music
+    )
+    targets.song_started(ValenceArousal(-1.0, 0.0))
+    return targets
+
+
+def next_song(targets: Targets, stable: StableAffect | None) -> ValenceArousal:
+    target = targets.target(stable, song_over=True)
+    assert target is not None
+    targets.song_started(target)
+    return target
+
+
+@pytest.mark.parametrize(
+    "unsure",
+    [
+        None,
+        feeling(SAD, stale=True),
+        StableAffect(SAD, ValenceArousal(0.1, 0.1), (True, False), 0.3),
+        StableAffect(SAD, ValenceArousal(0.1, 0.1), (False, True), 0.3),
+    ],
+)
+def test_guide_waits_while_the_feeling_is_uncertain(unsure: StableAffect | None) -> None:
+    targets = walking()
+    assert next_song(targets, feeling(SAD)) == (-0.5, 0.0)
+    for _ in range(3):
+        assert next_song(targets, unsure) == (-0.5, 0.0)
+        assert targets.path is not None
+        assert (targets.path.at, targets.path.waits) == (1, "uncertain")
+    assert next_song(targets, feeling(SAD)) == (0.0, 0.0)
+    assert targets.path.waits == ""
+
+
+def test_guide_shortens_a_step_without_music_and_waits_where_none_is_shorter() -> None:
+    edge = 1.0
+    targets = walking(lambda point: 0.0 if point.valence <= edge else 1.0)
+    edge = -0.6
+    assert next_song(targets, feeling(SAD)) == (-0.625, 0.0)  # three quarters of a step
+    assert targets.path is not None
+    assert targets.path.waits == "shorter"
+    assert next_song(targets, feeling(SAD)) == (-0.625, 0.0)
+    assert targets.path.waits == "unreachable"
+    edge = 1.0
+    walked = [next_song(targets, feeling(SAD)).valence for _ in range(5)]
+    assert walked == pytest.approx([-0.125, 0.375, 0.875, 1.0, 1.0])
+
+
+def test_guide_goes_on_where_waiting_would_cost_as_much() -> None:
+    targets = walking(lambda point: 0.3 - 0.01 * point.valence)
+    assert next_song(targets, feeling(SAD)) == (-0.5, 0.0)
+    assert targets.path is not None
+    assert targets.path.waits == ""
+
+
+def test_the_path_is_told_from_its_start_to_the_goal() -> None:
+    targets = Targets(ALIGNMENT, mode=Mode.GUIDE)
+    assert targets.path is None
+    targets = walking()
+    next_song(targets, feeling(SAD))
+    path = targets.path
+    assert path is not None
+    assert path.points == ((-1.0, 0.0), (-0.5, 0.0), (0.0, 0.0), (0.5, 0.0), (1.0, 0.0))
+    assert path.at == 1
+    targets.set_mode(Mode.MIRROR)
+    assert targets.path is None
+
+
+def test_a_song_that_fails_takes_its_step_back() -> None:
+    targets = walking()
+    next_song(targets, feeling(SAD))
+    targets.song_failed()
+    assert targets.path is not None
+    assert targets.path.at == 0
+    targets.song_failed()
+    assert targets.path is None
+
+
+def test_a_switch_within_the_song_is_no_step() -> None:
+    targets = walking()
+    same = targets.target(feeling(SAD))
+    assert same is not None
+    targets.song_started(same)
+    assert targets.path is not None
+    assert targets.path.at == 0
+
+
+def test_a_calibration_shifts_what_is_felt_and_nothing_else() -> None:
+    shift = ValenceArousal(0.5, -0.25)
+    shifted = Targets(ALIGNMENT, shift=shift)
+    moved = ValenceArousal(SAD.valence + 0.5, SAD.arousal - 0.25)
+    assert shifted.target(feeling(SAD)) == ALIGNMENT.to_music(moved)
+    assert Targets(ALIGNMENT, mode=Mode.MANUAL, mood=SAD, shift=shift).target(None) == ALIGNMENT.to_music(SAD)
 
 
 @pytest.mark.parametrize("goal", [CALM_GOAL, ENERGIZE_GOAL, GUIDE_GOAL])

@@ -12,18 +12,21 @@ import pytest
 from fake_mixer import FakeMixer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sounds import WINDOW, levels, recording, sine, strength, write
+from sounds import MADE_OUTPUT, WINDOW, levels, recording, sine, strength, write
 
 from emomusic_edge.contracts import PlaybackStatus, Player, Segment
 from emomusic_edge.errors import AudioError
-from emomusic_edge.runtime.audio.mixer import HEADROOM, SAMPLE_RATE_HZ, PygameMixer
-from emomusic_edge.runtime.audio.player import MusicPlayer
+from emomusic_edge.runtime.audio.mix import HEADROOM
+from emomusic_edge.runtime.audio.mixer import StreamMixer
+from emomusic_edge.runtime.audio.output import SAMPLE_RATE_HZ, EarlyEnd
+from emomusic_edge.runtime.audio.player import SKIP_FADE_S, MusicPlayer
+from emomusic_edge.runtime.audio.sdl import SdlSink
 
 LENGTH_S = 45.0
 
 
-def segment(name: str, start_s: float = 15.0, song_end_s: float = LENGTH_S) -> Segment:
-    return Segment(name, start_s, start_s + 10, 0.1, 0.2, Path(f"{name}.ogg"), song_end_s)
+def segment(name: str, start_s: float = 15.0, song_end_s: float = LENGTH_S, gain_db: float = 0.0) -> Segment:
+    return Segment(name, start_s, start_s + 10, 0.1, 0.2, Path(f"{name}.ogg"), song_end_s, gain_db=gain_db)
 
 
 def decodes(path: Path) -> float:
@@ -159,11 +162,14 @@ def test_the_position_is_the_time_it_ran(steps: list[tuple[str, float]]) -> None
 
 def test_it_plays_on_the_device(player: MusicPlayer, fake: FakeMixer) -> None:
     assert (player.status(0.0).muted, player.status(0.0).reason) == (False, "")
-    player.play(segment("a"), 0.0, gain_db=-4.0)
+    player.play(segment("a", gain_db=-4.0), 0.0)
     assert fake.wait_until(lambda: heard(fake) == [("a", 15.0)])
     assert (fake.scene.voices[0].fade_s, fake.scene.voices[0].gain_db) == (2.0, -4.0)
     player.play(segment("a", 20.0), 3.0)
     assert fake.wait_until(lambda: heard(fake) == [("a", 20.0)])
+    player.play(segment("b"), 3.5, at_once=True)
+    assert fake.wait_until(lambda: heard(fake) == [("b", 15.0)])
+    assert fake.scene.voices[-1].fade_s == SKIP_FADE_S
     player.stop(4.0)
     assert fake.wait_until(lambda: heard(fake) == [])
     player.set_volume(7.0)
@@ -238,6 +244,37 @@ def test_a_failure_of_an_older_song_leaves_the_newer_alone(player: MusicPlayer, 
     assert fake.wait_until(lambda: heard(fake) == [("a", 15.0)])
     assert player.status(0.2).segment == segment("a")
     assert [song for song, _ in player.failures()] == ["broken"]
+
+
+def test_a_song_shorter_than_it_says_ends_there(player: MusicPlayer, fake: FakeMixer) -> None:
+    player.play(segment("a"), 0.0)
+    assert fake.wait_until(lambda: bool(heard(fake)))
+    fake.early = EarlyEnd(25.0)
+    wait_for(lambda: player.status(8.0).ended)
+    assert not player.status(7.9).ended
+    assert player.status(20.0).position_s == 25.0
+    assert player.failures() == []
+    fake.early = None
+    player.play(segment("b"), 8.0)
+    assert fake.wait_until(lambda: heard(fake) == [("b", 15.0)])
+    assert fake.scene.voices[-1].fade_s == 2.0
+
+
+def test_a_song_that_breaks_off_is_told_once_and_sounds_until_then(player: MusicPlayer, fake: FakeMixer) -> None:
+    player.play(segment("a"), 0.0)
+    assert fake.wait_until(lambda: bool(heard(fake)))
+    fake.early = EarlyEnd(20.0, "a.ogg: does not decode past 20.0 s")
+    wait_for(lambda: player.status(1.0).ended)
+    assert player.failures() == [("a", "a.ogg: does not decode past 20.0 s")]
+    assert player.status(1.0).segment is None
+    assert heard(fake) == [("a", 15.0)]
+    player.pause(1.0)
+    player.resume(2.0)
+    fake.early = None
+    player.play(segment("b"), 3.0)
+    assert fake.wait_until(lambda: heard(fake) == [("b", 15.0)])
+    assert player.failures() == []
+    assert not player.status(3.0).ended
 
 
 def test_pause_and_resume_reach_the_device(player: MusicPlayer, fake: FakeMixer) -> None:
@@ -408,9 +445,9 @@ def test_a_crossfade_is_heard_whole(tmp_path: Path) -> None:
 import time
 from pathlib import Path
 from emomusic_edge.contracts import Segment
-from emomusic_edge.runtime.audio.mixer import PygameMixer
 from emomusic_edge.runtime.audio.player import MusicPlayer
-player = MusicPlayer(PygameMixer(), crossfade_s=2.0)
+{MADE_OUTPUT}
+player = MusicPlayer(output, crossfade_s=2.0)
 player.start()
 for path in ({str(low)!r}, {str(high)!r}):
     player.play(Segment(path, 5.0, 15.0, 0.0, 0.0, Path(path), 20.0), time.monotonic())
@@ -425,18 +462,17 @@ player.close()
 
     level = levels(sound) * np.sqrt(2) / HEADROOM
     low_level, high_level = strength(sound, 600.0) / HEADROOM, strength(sound, 1500.0) / HEADROOM
-    full = np.flatnonzero(low_level > 0.9)
-    begins, ends = full[0], np.flatnonzero(high_level > 0.9)[-1]
+    full = np.flatnonzero(low_level > 0.985)
+    begins, ends = full[0], np.flatnonzero(high_level > 0.985)[-1]
     during = level[begins:ends]
-    # Measured -0.8 to +0.1 dB; a machine under load moves SDL's fade against the sound by a buffer or two.
-    assert 20 * np.log10(during.max() / 0.99) < 2.0
-    assert 20 * np.log10(during.min() / 0.99) > -3.0
+    assert 20 * np.log10(during.max() / 0.99) < 0.2
+    assert 20 * np.log10(during.min() / 0.99) > -0.2
 
     starts = int(np.flatnonzero(high_level > 0.05)[0])
     fade = np.arange(starts, starts + 2 * SAMPLE_RATE_HZ // WINDOW)
     assert (np.diff(low_level[fade]) < 0.03).all()
     assert (np.diff(high_level[fade]) > -0.03).all()
-    assert low_level[fade[len(fade) // 2]] == pytest.approx(0.5, abs=0.15)
+    assert low_level[fade[len(fade) // 2]] == pytest.approx(0.7, abs=0.05)
     # Short of the end, where the closing fade spreads the other pitch a little.
     assert low_level[fade[-1] + 10 : ends - 10].max() < 1e-3
 
@@ -444,7 +480,8 @@ player.close()
 def test_a_real_mixer_joins_in_when_a_device_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     song = write(tmp_path / "song.ogg", sine(600.0, 20.0))
     monkeypatch.setenv("SDL_AUDIODRIVER", "nonexistent")
-    player = MusicPlayer(PygameMixer(), retry_s=0.05)
+    output = StreamMixer(SdlSink())
+    player = MusicPlayer(output, retry_s=0.05)
     player.start()
     player.play(Segment("a", 5.0, 15.0, 0.0, 0.0, song, 20.0), 0.0)
     assert "nonexistent" in player.status(1.0).reason
@@ -452,8 +489,6 @@ def test_a_real_mixer_joins_in_when_a_device_appears(tmp_path: Path, monkeypatch
     monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
     wait_for(lambda: not player.status(1.0).muted)
 
-    import pygame.mixer
-
-    wait_for(lambda: pygame.mixer.Channel(0).get_busy() or pygame.mixer.Channel(1).get_busy())
+    wait_for(lambda: bool(output.mix.voices))
     player.close()
-    assert pygame.mixer.get_init() is None
+    assert not output.alive()

@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 
 from emomusic_edge.contracts import (
     Command,
+    Dislike,
+    Forget,
+    Like,
     Mode,
     Pause,
     Resume,
@@ -26,6 +29,9 @@ VALID: list[tuple[str, bytes, Command]] = [
     ("skip", b"", Skip()),
     ("skip", b"{}", Skip()),
     ("pause", b" \n", Pause()),
+    ("like", b"", Like()),
+    ("dislike", b"{}", Dislike()),
+    ("forget", b"", Forget()),
     ("resume", b"{}", Resume()),
     ("camera", b'{"on": true}', SetCamera(True)),
     ("camera", b'{"on": false}', SetCamera(False)),
@@ -76,7 +82,7 @@ INVALID: list[tuple[str, bytes, str]] = [
     ("mood", b"[" * MAX_PAYLOAD_BYTES, "is not JSON"),
     ("volme", b"0.4", "no command 'volme'; did you mean `volume`?"),
     ("Skip", b"", "did you mean `skip`?"),
-    ("", b"", "there are skip, pause, resume, camera, mode, volume, mood"),
+    ("", b"", "there are skip, pause, resume, camera, mode, volume, mood, like, dislike, forget"),
     ("format-the-disk", b"", "there are skip"),
 ]
 

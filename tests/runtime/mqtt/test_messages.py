@@ -15,6 +15,7 @@ from sample_snapshot import SNAPSHOT, SONG
 
 from emomusic_edge.affect import FINDINGEMO, mood_label
 from emomusic_edge.contracts import (
+    GuideStatus,
     Mode,
     PlaybackStatus,
     StableAffect,
@@ -109,10 +110,28 @@ def test_music_tells_the_song_and_where_it_is() -> None:
             "position_s": 12.35,
         },
         "target": {"valence": 0.25, "arousal": 0.14},
+        "path": None,
         "paused": False,
         "muted": False,
         "volume": 0.6,
     }
+
+
+def test_music_tells_how_far_guide_has_come() -> None:
+    points = (ValenceArousal(-0.25, 0.1), ValenceArousal(0.0251, 0.05), ValenceArousal(0.3, 0.0))
+    told = json.loads(music_message(replace(SNAPSHOT, path=GuideStatus(points, 1, "uncertain")), AT).payload())
+    assert told["path"] == {
+        "points": [
+            {"valence": -0.25, "arousal": 0.1},
+            {"valence": 0.025, "arousal": 0.05},
+            {"valence": 0.3, "arousal": 0.0},
+        ],
+        "at": 1,
+        "waits": "uncertain",
+    }
+    walked = music_message(replace(SNAPSHOT, path=GuideStatus(points, 2)), AT)
+    assert walked.path is not None
+    assert walked.path.waits is None
 
 
 def test_music_without_a_song_or_a_title() -> None:

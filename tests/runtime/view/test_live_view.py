@@ -17,6 +17,7 @@ from emomusic_edge.affect import DEAM, FINDINGEMO
 from emomusic_edge.contracts import (
     AffectEstimate,
     FaceBox,
+    GuideStatus,
     Mode,
     PlaybackStatus,
     StableAffect,
@@ -42,6 +43,14 @@ def drawn(one: StateSnapshot | None, width: int = 96, around: Surroundings | Non
 
 def line_with(text: str, label: str) -> str:
     return next(line for line in text.splitlines() if re.match(rf"│ {label}\b", line))
+
+
+def test_the_way_of_guide_is_shown() -> None:
+    way = tuple(ValenceArousal(-0.2 + 0.1 * step, 0.2 - 0.04 * step) for step in range(6))
+    text = drawn(snapshot(mode=Mode.GUIDE, target=way[2], path=GuideStatus(way, 2, "uncertain")))
+    assert "2/5 ◆ uncertain" in line_with(text, "mode")
+    assert sum(line.count("◆") for line in text.splitlines()) == 2
+    assert "◆" not in drawn(snapshot())
 
 
 def test_all_that_a_person_asks_is_there() -> None:

@@ -1,0 +1,150 @@
+"""What the music index costs: to build, to load, to ask; and the memory of a large one. Prints a table.
+
+`make bench-index`. Times of two things are compared in turns, and told as ratios: milliseconds drift with the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emomusic_edge.contracts import ValenceArousal
+from emomusic_edge.deam_index.index_file import read_index, write_index
+from emomusic_edge.deam_index.music_index import MusicIndex
+from emomusic_edge.deam_index.window_tree import WindowTree
+from emomusic_edge.paths import packaged_deam_index
+
+K = 20
+LARGE_SONGS = 200_000
+WINDOWS_PER_SONG = 10
+
+_BUILD = """
+import resource, sys, time
+from pathlib import Path
+start_s = time.perf_counter()
+from emomusic_edge.deam_index.annotations import read_annotations
+from emomusic_edge.deam_index.build import build_index
+from emomusic_edge.deam_index.index_file import write_index
+write_index(Path(sys.argv[2]), build_index(read_annotations(Path(sys.argv[1]))))
+print(time.perf_counter() - start_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+_LARGE = """
+import sys, time
+from pathlib import Path
+from emomusic_edge.deam_index.index_file import read_index
+from emomusic_edge.deam_index.window_tree import WindowTree
+
+def status_mb(field):
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines[field].split()[0]) / 1024
+
+imported = status_mb("VmRSS")
+start_s = time.perf_counter()
+index = read_index(Path(sys.argv[1]))
+loaded_s, loaded = time.perf_counter() - start_s, status_mb("VmRSS")
+tree = WindowTree(index.points)
+for number in range(2000):
+    distances, rows = tree.nearest(((number % 7 - 3) / 10, (number % 5 - 2) / 10), 20)
+    song = index.song[rows[0]]
+    index.titles[song], index.files[song], index.start_s[rows[0]]
+tree.within((0.1, 0.1), 0.03)
+index.row_of("123456")
+print(imported, loaded_s, loaded, status_mb("VmRSS"), status_mb("VmHWM"))
+"""
+
+
+def library(songs: int, per_song: int = WINDOWS_PER_SONG) -> MusicIndex:
+    """A made-up library, spread as DEAM's songs and windows are."""
+    generator = np.random.default_rng(0)
+    centres = generator.normal((0.077, 0.127), (0.24, 0.28), (songs, 2))
+    points = np.repeat(centres, per_song, axis=0) + generator.normal(0, 0.02, (songs * per_song, 2))
+    start_s = np.tile(np.arange(per_song) * 5.0, songs).astype(np.float32)
+    return MusicIndex(
+        name="large",
+        points=np.clip(points, -1, 1).astype(np.float32),
+        start_s=start_s,
+        end_s=start_s + np.float32(10),
+        song=np.repeat(np.arange(songs), per_song).astype(np.int32),
+        song_ids=tuple(f"{song:06}" for song in range(songs)),
+        titles=tuple(f"An artist of some name – A title, number {song}" for song in range(songs)),
+        files=tuple(f"library/{song // 1000:03}/a track {song:06}.mp3" for song in range(songs)),
+        song_end_s=np.full(songs, 60, np.float32),
+        reference_mean=ValenceArousal(0.077, 0.127),
+        reference_sd=ValenceArousal(0.251, 0.283),
+        reference_quantiles=np.array([[-1, -1], [1, 1]], np.float32),
+        provenance={},
+        window_s=10.0,
+        hop_s=5.0,
+    )
+
+
+def in_a_process(code: str, *arguments: str) -> list[float]:
+    """The numbers that a fresh Python prints."""
+    done = subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True)
+    return [float(word) for word in done.stdout.split()]
+
+
+def query_us(points: NDArray[np.float32], rounds: int = 7, queries: int = 400) -> tuple[float, float]:
+    """Medians of turns, in microseconds a query: our tree, scikit-learn's KDTree."""
+    from sklearn.neighbors import KDTree
+
+    targets = np.random.default_rng(1).normal((0.077, 0.127), (0.25, 0.28), (queries, 2))
+    ours, theirs = WindowTree(points), KDTree(points)
+    times: dict[str, list[float]] = {"ours": [], "theirs": []}
+    for _ in range(rounds):
+        start_s = time.perf_counter()
+        for target in targets:
+            ours.nearest(target, K)
+        times["ours"].append(time.perf_counter() - start_s)
+        start_s = time.perf_counter()
+        for target in targets:
+            theirs.query(target[None], k=K)
+        times["theirs"].append(time.perf_counter() - start_s)
+    return median(times["ours"]) / queries * 1e6, median(times["theirs"]) / queries * 1e6
+
+
+def main() -> None:
+    """Measure what was asked for and print it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--deam", type=Path, help="folder or .zip of DEAM's annotations, to time the build")
+    parser.add_argument("--large", action="store_true", help="a library of 200,000 songs only: its memory")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        if not options.large:
+            if options.deam:
+                seconds, mb = in_a_process(_BUILD, str(options.deam), f"{scratch}/deam.npz")
+                print(f"build from DEAM's files      {seconds:8.2f} s    {mb:6.0f} MB at most, imports and all")
+            loads = []
+            for _ in range(15):
+                start_s = time.perf_counter()
+                read_index(packaged_deam_index())
+                loads.append(time.perf_counter() - start_s)
+            print(f"load the bundled index       {median(loads) * 1e3:8.1f} ms")
+            for songs in (1_500, 150_000):
+                points = library(songs).points
+                ours, theirs = query_us(points)
+                print(
+                    f"query, k = {K}, {len(points):>9,} points {ours:6.1f} us; scikit-learn's KDTree {theirs:6.1f} us; "
+                    f"ratio {ours / theirs:.2f}"
+                )
+        path = Path(scratch) / "large.npz"
+        write_index(path, library(LARGE_SONGS))
+        imported, seconds, loaded, after, peak = in_a_process(_LARGE, str(path))
+        print(
+            f"{LARGE_SONGS:,} songs, {LARGE_SONGS * WINDOWS_PER_SONG:,} windows, {path.stat().st_size / 1e6:.0f} MB: "
+            f"loaded in {seconds:.2f} s; resident {imported:.0f} MB after the imports, {loaded:.0f} loaded, "
+            f"{after:.0f} with its tree after 2,000 queries, {peak:.0f} at most"
+        )
+
+
+if __name__ == "__main__":
+    main()

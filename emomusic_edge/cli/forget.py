@@ -1,0 +1,41 @@
+"""`emomusic-edge forget`: wipe what likes, dislikes and skips taught."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emomusic_edge.cli.run import CONFIG, SET
+
+
+def forget(
+    config: Annotated[Path | None, CONFIG] = None,
+    assignments: Annotated[list[str] | None, SET] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Wipe what likes, dislikes and skips taught, of all songs.
+
+    They stand in one small file of the data folder, as counts without times. After this no song is named in it. A
+    service that runs meanwhile forgets with its next song; over MQTT the command `forget` does the same at once.
+
+        emomusic-edge forget --yes
+    """
+    from emomusic_edge.config import load_config, parse_assignments
+    from emomusic_edge.errors import ConfigError
+    from emomusic_edge.paths import DataLayout
+    from emomusic_edge.runtime.choice.feedback_store import FeedbackStore
+
+    path = DataLayout(load_config(config, parse_assignments(assignments or ())).paths.data_dir).likes
+    if not yes and not typer.confirm(f"Wipe all likes, dislikes and skips in {path}?"):
+        raise typer.Exit
+    store = FeedbackStore(path, "")
+    try:
+        known = store.forget()
+    except OSError as cause:
+        raise ConfigError(
+            f"{cause}: nothing was forgotten.",
+            mend="Run it as the user that the file belongs to, or stop the service first.",
+        ) from cause
+    typer.echo(f"Forgot {known} song{'' if known == 1 else 's'}." if known else "There was nothing to forget.")

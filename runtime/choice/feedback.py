@@ -1,0 +1,44 @@
+"""What likes, dislikes and skips taught of a song: counts, and the Beta posterior that they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EARLY_SKIP_S = 30.0
+"""A skip within this time of a song's start counts; streaming services count a song as heard from 30 s on."""
+
+SKIP_WEIGHT = 0.5
+"""An early skip weighs half a dislike: it may be about the moment and not about the song."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How often a song was liked, disliked and skipped early; never when."""
+
+    likes: int = 0
+    dislikes: int = 0
+    skips: int = 0
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is known."""
+        return bool(self.likes or self.dislikes or self.skips)
+
+    @property
+    def alpha(self) -> float:
+        """Of the Beta posterior over "this song is welcome": the uniform prior's 1, and the likes."""
+        return 1.0 + self.likes
+
+    @property
+    def beta(self) -> float:
+        """The uniform prior's 1, the dislikes, and early skips at their weight."""
+        return 1.0 + self.dislikes + SKIP_WEIGHT * self.skips
+
+    @property
+    def disliked(self) -> bool:
+        """Whether what speaks against it outweighs its likes by a whole dislike."""
+        return self.beta - self.alpha >= 1.0
+
+    def __add__(self, other: Counts) -> Counts:
+        """Both together."""
+        return Counts(self.likes + other.likes, self.dislikes + other.dislikes, self.skips + other.skips)

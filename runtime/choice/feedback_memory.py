@@ -1,0 +1,123 @@
+"""Likes as the running service knows them: in memory at once, on the disk a little later, on a thread of its own.
+
+A write that reaches the disk takes milliseconds on an SSD and tens of them on a card, so the loop never waits for one.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from .feedback import Counts
+from .feedback_store import FeedbackStore
+
+_log = logging.getLogger(__name__)
+_JOIN_S = 1.0
+
+
+class FeedbackMemory:
+    """Counts by song id; `version` rises whenever they change."""
+
+    def __init__(self, store: FeedbackStore | None = None) -> None:
+        """Load what is known.
+
+        Args:
+            store: None, or one that cannot be read, keeps everything in memory.
+        """
+        self._store = store
+        self._lock = threading.Lock()
+        self._counts: dict[str, Counts] = {}
+        self._version = 0
+        self._known = None if store is None else store.signature()
+        self._failed = ""
+        self._jobs: queue.SimpleQueue[tuple[str, Counts] | str] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        if store is not None:
+            self._guarded(self._load)
+
+    @property
+    def version(self) -> int:
+        """Rises whenever the counts change."""
+        return self._version
+
+    @property
+    def reason(self) -> str:
+        """Why likes are not kept, or that the file was begun anew; empty when all is well."""
+        return self._failed or ("" if self._store is None else self._store.notice)
+
+    def counts(self) -> Mapping[str, Counts]:
+        """What is known now."""
+        with self._lock:
+            return dict(self._counts)
+
+    def note(self, song_id: str, counts: Counts) -> None:
+        """Add to a song's counts."""
+        with self._lock:
+            self._counts[song_id] = self._counts.get(song_id, Counts()) + counts
+            self._version += 1
+        self._later((song_id, counts))
+
+    def forget(self) -> None:
+        """Wipe everything, here and in the file."""
+        with self._lock:
+            self._counts = {}
+            self._version += 1
+        self._later("forget")
+
+    def refresh(self) -> None:
+        """Have the file read again if somebody else changed it: costs one stat, and the counts come later."""
+        if self._store is not None and self._store.signature() != self._known and self._jobs.empty():
+            self._later("load")
+
+    def close(self) -> None:
+        """Write what is still to be written, for a second at most."""
+        if self._thread is not None:
+            self._jobs.put("close")
+            self._thread.join(_JOIN_S)
+            if self._thread.is_alive():
+                _log.warning("the last likes could not be written within %g s", _JOIN_S)
+
+    def _later(self, job: tuple[str, Counts] | str) -> None:
+        if self._store is None:
+            return
+        self._jobs.put(job)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="feedback", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) != "close":
+            self._guarded(partial(self._do, job))
+
+    def _do(self, job: tuple[str, Counts] | str) -> None:
+        assert self._store is not None
+        if job == "load":
+            self._load()
+        elif job == "forget":
+            self._store.forget()
+        elif isinstance(job, tuple):
+            self._store.add(*job)
+
+    def _load(self) -> None:
+        assert self._store is not None
+        known = self._store.signature()
+        counts = self._store.load()
+        with self._lock:
+            # what is still to be written is not in the file yet: it is read again after that
+            if self._jobs.empty():
+                self._counts, self._known = counts, known
+                self._version += 1
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except OSError as error:
+            reason = f"likes are kept in memory only: {error}"
+            if reason != self._failed:
+                _log.warning("%s", reason)
+            self._failed = reason
+        else:
+            self._failed = ""

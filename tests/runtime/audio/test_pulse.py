@@ -1,0 +1,128 @@
+"""A sound server that dies and comes back, with a null sink; what it plays is read from the sink's monitor."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sounds import MADE_OUTPUT, sine, strength, write
+
+pytestmark = [
+    pytest.mark.skipif(
+        shutil.which("pulseaudio") is None or shutil.which("parec") is None,
+        reason="needs pulseaudio and parec (Debian: pulseaudio, pulseaudio-utils)",
+    ),
+    pytest.mark.slow,
+]
+
+
+class NullSinkServer:
+    """A PulseAudio server of one's own, on a socket in a folder, with nothing but a sink that plays into the void."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "native"
+        self.environment = os.environ | {
+            "HOME": str(folder),
+            "XDG_RUNTIME_DIR": str(folder),
+            "XDG_CONFIG_HOME": str(folder),
+            "PULSE_SERVER": f"unix:{self.socket}",
+        }
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.socket.unlink(missing_ok=True)
+        self._server = subprocess.Popen(
+            [
+                "pulseaudio",
+                "-n",
+                "--daemonize=no",
+                "--exit-idle-time=-1",
+                "--use-pid-file=no",
+                "--disable-shm=yes",
+                "--load=module-null-sink sink_name=void",
+                f"--load=module-native-protocol-unix auth-anonymous=1 socket={self.socket}",
+            ],
+            env={key: value for key, value in self.environment.items() if key != "PULSE_SERVER"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(self.socket.exists)
+
+    def kill(self) -> None:
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
+            self._server = None
+
+    def heard(self, seconds: float) -> NDArray[np.float64]:
+        """What the sink plays now: [frames, 2], full scale 1."""
+        with subprocess.Popen(
+            ["parec", "--device=void.monitor", "--raw", "--rate=44100", "--channels=2", "--format=s16le"],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as recorder:
+            assert recorder.stdout is not None
+            data = recorder.stdout.read(4 * int(44_100 * seconds))
+            recorder.kill()
+        return np.frombuffer(data[: len(data) // 4 * 4], np.int16).reshape(-1, 2) / 32768
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[NullSinkServer]:
+    made = NullSinkServer(tmp_path)
+    made.start()
+    yield made
+    made.kill()
+
+
+def test_a_sound_server_that_dies_is_missed_and_found_again(server: NullSinkServer, tmp_path: Path) -> None:
+    song = write(tmp_path / "song.ogg", sine(600.0, 120.0))
+    log = tmp_path / "log.txt"
+    # The child itself tells how long the loss took to be told, and the recovery from there on.
+    script = f"""
+import sys, time
+from pathlib import Path
+from emomusic_edge.contracts import Segment
+from emomusic_edge.runtime.audio.player import MusicPlayer
+{MADE_OUTPUT}
+player = MusicPlayer(output)
+player.start()
+player.play(Segment("s", 0.0, 10.0, 0.0, 0.0, Path({str(song)!r}), 120.0), time.monotonic())
+log, muted = open({str(log)!r}, "w", buffering=1), None
+while True:
+    status = player.status(time.monotonic())
+    if status.muted != muted:
+        muted = status.muted
+        print("muted" if muted else "sounding", file=log)
+    time.sleep(0.02)
+"""
+    environment = server.environment | {"SDL_AUDIODRIVER": "pulseaudio"}
+    child = subprocess.Popen([sys.executable, "-c", script], env=environment)
+    try:
+        wait_for(lambda: log.exists() and "sounding" in log.read_text())
+        wait_for(lambda: strength(server.heard(0.5), 600.0)[-1] > 0.5)
+        server.kill()
+        wait_for(lambda: "muted" in log.read_text())
+        server.start()
+        wait_for(lambda: log.read_text().split()[-1] == "sounding")
+        wait_for(lambda: strength(server.heard(0.5), 600.0)[-1] > 0.5)
+        assert child.poll() is None
+    finally:
+        child.kill()
+        child.wait()

@@ -1,0 +1,127 @@
+"""Hours of listening in seconds: the real player and mixer, an offline device, a listener with a clock of its own."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from offline_sink import OfflineSink
+from sounds import write
+
+from emomusic_edge.contracts import Segment
+from emomusic_edge.runtime.audio.mixer import StreamMixer
+from emomusic_edge.runtime.audio.output import SAMPLE_RATE_HZ
+from emomusic_edge.runtime.audio.player import MusicPlayer
+
+TICK_S = 0.1
+NOISE_RMS = 0.1
+LEVEL_WINDOW = SAMPLE_RATE_HZ // 100
+"""10 ms."""
+_SONG_S = 30.0
+
+
+def steady_songs(folder: Path) -> list[Segment]:
+    """Noise that holds its level, of several formats, rates and lengths: a step in what is heard is a joint's."""
+    rng = np.random.default_rng(7)
+    paths = []
+    for name in ("a.wav", "b.wav", "c.flac", "d.ogg", "e.mp3"):
+        paths.append(write(folder / name, NOISE_RMS * rng.standard_normal(int(_SONG_S * SAMPLE_RATE_HZ))))
+    paths.append(folder / "f.wav")
+    soundfile.write(paths[-1], NOISE_RMS * rng.standard_normal(int(_SONG_S * 48_000)), 48_000, subtype="FLOAT")
+    return [Segment(p.name, 0.0, 10.0, 0.0, 0.0, p, 14.0 + 3.0 * i) for i, p in enumerate(paths)]
+
+
+@dataclass
+class Session:
+    """Ticks of 0.1 s. `levels` holds what was heard: the RMS of each 10-ms window against the songs' own."""
+
+    songs: list[Segment]
+    levels: list[NDArray[np.float32]] = field(default_factory=list)
+    silences_s: list[tuple[float, float]] = field(default_factory=list)
+    joints: int = 0
+    now_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.sink = OfflineSink()
+        self.player = MusicPlayer(StreamMixer(self.sink, patience_s=20.0))
+        self.player.start()
+
+    def settle(self) -> None:
+        """Let the player's thread bring the device to what was asked for."""
+        device = self.player._device
+        assert device is not None
+        deadline_s = time.monotonic() + 20
+        while device._pending():
+            assert time.monotonic() < deadline_s
+            time.sleep(0.0005)
+
+    def listen(self, ticks: int) -> None:
+        for _ in range(ticks):
+            sound = self.sink.take(round(TICK_S * SAMPLE_RATE_HZ))[:, 0].astype(np.float32)
+            windows = sound.reshape(-1, LEVEL_WINDOW) / np.float32(32767 * np.sqrt(0.5) * NOISE_RMS)
+            self.levels.append(np.sqrt((windows**2).mean(axis=1)))
+            self.now_s += TICK_S
+
+    def heard_db(self) -> NDArray[np.float32]:
+        return 20 * np.log10(np.concatenate(self.levels) + 1e-6)
+
+    def run(self, seconds: float, seed: int) -> None:
+        """Songs end and follow each other; every few seconds something else is wanted."""
+        rng = np.random.default_rng(seed)
+        player = self.player
+        due_s = 5.0
+        self._play(rng, at_once=False)
+        self.silences_s.append((0.0, 0.5))
+        while self.now_s < seconds:
+            if player.status(self.now_s).ended:
+                self._play(rng, at_once=False)
+            elif self.now_s >= due_s:
+                due_s = self.now_s + rng.uniform(0.3, 12.0)
+                what = rng.choice(["skip", "skip", "change", "pause", "volume", "stop"])
+                since_s = self.now_s
+                if what in ("skip", "change"):
+                    self._play(rng, at_once=what == "skip")
+                elif what == "volume":
+                    player.set_volume(float(rng.choice([0.2, 0.5, 1.0])))
+                elif what == "pause":
+                    player.pause(self.now_s)
+                    self.settle()
+                    self.listen(int(rng.integers(1, 25)))
+                    player.resume(self.now_s)
+                elif what == "stop":
+                    player.stop(self.now_s)
+                    self.settle()
+                    self.listen(int(rng.integers(1, 40)))
+                    self._play(rng, at_once=bool(rng.integers(2)))
+                if what in ("pause", "stop"):
+                    self.silences_s.append((since_s, self.now_s + 0.6))
+                self.joints += 1
+                self.settle()
+            self.listen(1)
+        player.close()
+
+    def _play(self, rng: np.random.Generator, *, at_once: bool) -> None:
+        self.player.play(self.songs[int(rng.integers(len(self.songs)))], self.now_s, at_once=at_once)
+        self.joints += 1
+        self.settle()
+
+
+def longest_gap_ms(session: Session) -> float:
+    """The longest run of near silence (40 dB below the song at a volume of 0.2) where sound was due."""
+    silent = session.heard_db() < -54.0
+    for since_s, until_s in session.silences_s:
+        silent[round(since_s * 100) : round(until_s * 100)] = False
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]]).astype(int)))
+    runs = edges[1::2] - edges[::2]
+    return 10.0 * float(runs.max(initial=0))
+
+
+def largest_step_db(session: Session, floor_db: float = -44.0) -> float:
+    """The largest change from one 20-ms window to the next, on a grid of 10 ms, between levels above a floor."""
+    power = np.concatenate(session.levels) ** 2
+    level_db = np.maximum(10 * np.log10((power[1:] + power[:-1]) / 2 + 1e-12), floor_db)
+    return float(np.abs(level_db[2:] - level_db[:-2]).max())

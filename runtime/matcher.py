@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from emomusic_edge.contracts import PlaybackStatus, Segment, ValenceArousal
 from emomusic_edge.deam_index.music_index import MusicIndex
@@ -231,6 +230,9 @@ class _Neighbours:
     def __init__(self, index: MusicIndex, rows: NDArray[np.intp], k: int) -> None:
         self._rows = rows
         self._songs = index.song[rows]
+        # Half of the run's imports, by time: here, where it is done beside the loading of the models.
+        from scipy.spatial import cKDTree
+
         self._tree = cKDTree(index.points[rows].astype(np.float64)) if len(rows) else None
         self._k = k
 

@@ -18,6 +18,7 @@ from emomusic_edge.contracts import (
     AffectEstimate,
     FaceBox,
     Mode,
+    Pace,
     PlaybackStatus,
     StableAffect,
     StateSnapshot,
@@ -42,6 +43,16 @@ def drawn(one: StateSnapshot | None, width: int = 96, around: Surroundings | Non
 
 def line_with(text: str, label: str) -> str:
     return next(line for line in text.splitlines() if re.match(rf"│ {label}\b", line))
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"), [("work", "the work"), ("cpu", "the CPU's budget"), ("temperature", "the heat")]
+)
+def test_what_slows_it_shows_and_nothing_where_nothing_does(limit: str, told: str) -> None:
+    slowed, free = snapshot(pace=Pace(3.0, 0.5, limit)), snapshot(pace=Pace(10.0, 0.5))
+    assert told in line_with(drawn(slowed), "speed")
+    assert told in plain_line(slowed)
+    assert "slowed" not in drawn(free) + plain_line(free)
 
 
 def test_all_that_a_person_asks_is_there() -> None:

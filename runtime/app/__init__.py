@@ -1,0 +1,6 @@
+"""The composition root: builds the concrete parts from the settings, starts them in order, stops them in reverse."""
+
+from .models import engine_makers
+from .service import App, RunPlan
+
+__all__ = ["App", "RunPlan", "engine_makers"]

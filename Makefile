@@ -5,10 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 ORACLE := .venv-mediapipe
 RTX := .venv-rtx
+HSEMOTION := .venv-hsemotion
+FER := .venv-fer
+HAAR := .venv-haar
 PIP_QUIET := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-pythons lint types broker oracle rtx bench-index bench-export export-pictures pictures music-pictures clean
+.PHONY: help demo test test-fast test-pythons lint types broker oracle rtx bench bench-quick peer-torch peer-hsemotion peer-fer peer-haar bench-export bench-index bench-playback roofline soak export-pictures pictures music-pictures clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +43,44 @@ bench-playback: $(VENV)/.installed-test ## how soon a skip is heard, and what pl
 
 bench-export: $(VENV)/.installed-export ## seconds and memory that the exports take
 	@$(BIN)/python benchmarks/export_cost.py
+
+roofline: $(VENV)/.installed-test ## how near each model comes to what the machine can do
+	@$(BIN)/python -m benchmarks.roofline --json out/roofline.json --plot out/roofline.png $(ARGS)
+
+soak: $(VENV)/.installed-test broker ## 100,000 frames at full speed: does anything grow, does it get slower
+	$(BIN)/pytest -m soak -s tests/soak
+
+# A peer that does not install is told in the table, with the reason; the others are measured all the same.
+bench: $(VENV)/.installed-export ## measure against the goals and the peers: about a quarter of an hour, the first time longer
+	@for peer in broker oracle peer-hsemotion peer-fer peer-haar; do \
+	  $(MAKE) --no-print-directory $$peer || echo "$$peer could not be set up; the rest is measured without it"; \
+	done
+	@$(BIN)/python benchmarks/bench_peers.py --json out/bench.json --markdown out/bench.md $(ARGS)
+
+bench-quick: ## the same in few rounds: a trial, not figures to quote
+	@$(MAKE) --no-print-directory bench ARGS="--quick $(ARGS)"
+
+peer-torch: $(VENV)/.installed-export ## PyTorch and transformers, which the seed's loop runs on
+
+# Its weights come from a code forge at the first use; ours are random, of the same network. See docs/peers.md.
+peer-hsemotion: $(HSEMOTION)/.installed ## hsemotion-onnx, a face model to hold ours against
+
+$(HSEMOTION)/.installed: .ci/peer_environment
+	@.ci/peer_environment $(HSEMOTION) "3.11 3.12 3.13" hsemotion-onnx==0.3.1 'onnx==1.23.*' 'onnxruntime==1.28.*' \
+	  'opencv-python-headless==4.11.*'
+
+# Without what only its video and MTCNN parts import.
+peer-fer: $(FER)/.installed ## the fer package with TensorFlow: half a gigabyte to fetch
+
+$(FER)/.installed: .ci/peer_environment
+	@.ci/peer_environment $(FER) "3.11 3.12 3.10" fer==25.10.3 'opencv-contrib-python-headless==4.11.*' 'setuptools<81' \
+	  requests pillow 'tensorflow-cpu==2.19.1; platform_machine == "x86_64"' \
+	  'tensorflow==2.19.1; platform_machine != "x86_64"'
+
+peer-haar: $(HAAR)/.installed ## the last OpenCV that has Haar cascades
+
+$(HAAR)/.installed: .ci/peer_environment
+	@.ci/peer_environment $(HAAR) "3.11 3.12 3.10 3.13" "" 'opencv-python-headless==4.11.*'
 
 lint: $(VENV)/.installed-test ## ruff
 	$(BIN)/ruff check .

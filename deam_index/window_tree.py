@@ -6,7 +6,6 @@ import mmap
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
 
 from .mapped import mapping_of, release_pages
 
@@ -42,6 +41,9 @@ class WindowTree:
             chosen[part] = points[part] if self._rows is None else points[self._rows[part]]
         release_pages(points)
         self._mapping = mapping_of(points)
+        # Half of a run's imports, by time: here, where it is done beside the loading of the models.
+        from scipy.spatial import cKDTree
+
         # the sliding midpoint rule is built in a third of the time of median splits, and no slower to ask
         self._tree = (
             cKDTree(chosen, leafsize=_LEAF_SIZE, balanced_tree=False, compact_nodes=False) if self.size else None

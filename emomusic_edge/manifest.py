@@ -26,6 +26,9 @@ MANIFEST_NAME = "manifest.json"
 MODEL_NAME = "model.onnx"
 # A manifest is a page of text; anything larger is not one.
 _MAX_MANIFEST_BYTES = 1 << 20
+# In a model file with weights in another one: TensorProto.external_data (field 13) holds StringStringEntryProto{key:
+# "location", …}, whose key is a length-delimited field 1 in the wire format.
+EXTERNAL_DATA = bytes([0x0A, len(b"location")]) + b"location"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -231,12 +234,8 @@ def read_bundle(bundle: Path, *, mend: str = "") -> tuple[Manifest, bytes]:
 
 
 def names_external_data(model: bytes) -> bool:
-    """Whether a model file points to data outside itself.
-
-    TensorProto.external_data (field 13) holds StringStringEntryProto{key: "location", …}: in the wire format its key is
-    a length-delimited field 1. ONNX Runtime 1.23 would follow `../`, absolute paths and links from there.
-    """
-    return bytes([0x0A, len(b"location")]) + b"location" in model
+    """Whether a model file points to data outside itself; ONNX Runtime 1.23 follows `../`, absolute paths and links."""
+    return EXTERNAL_DATA in model
 
 
 def _first_fault(error: ValidationError) -> str:

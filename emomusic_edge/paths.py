@@ -66,6 +66,18 @@ class DataLayout:
         return self.bundles / name
 
 
+@dataclass(frozen=True, slots=True)
+class CacheLayout:
+    """The folders inside a cache folder."""
+
+    root: Path
+
+    @property
+    def graphs(self) -> Path:
+        """What ONNX Runtime made of bundles on this machine; see emomusic_edge.graph_store."""
+        return self.root / "graphs"
+
+
 def packaged_bundle(name: str) -> Path:
     """The folder of a bundle that ships inside the package, e.g. `scene-starter`."""
     return Path(__file__).parent / "models" / name

@@ -9,9 +9,13 @@ from typing import Literal
 from emomusic_edge.affect import DEFAULT_GATE
 from emomusic_edge.contracts import AffectEstimate, FusedAffect, Source, ValenceArousal
 
+from .scheduling.ageing import DEFAULT_CORRELATION_S, added_variance
+
 # With T samples the sampled variance is itself uncertain (33 % at T = 20), and with dropout lost on the way it is 0:
 # below this floor (FindingEmo units squared, an sd of 0.1) a smaller variance says nothing and weighs nothing more.
 DEFAULT_VARIANCE_FLOOR = 0.01
+
+_NOTHING = ValenceArousal(0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +26,13 @@ class FusionRule:
         kind: `inverse_variance` weighs each axis by 1 / max(variance, floor); `fixed` by `weights`.
         variance_floor: FindingEmo units squared, > 0.
         weights: for `fixed`: the share of each source, > 0; shares of the sources at hand are scaled to sum to 1.
+        correlation_s: how fast an estimate that was not made anew loses certainty (scheduling.added_variance).
     """
 
     kind: Literal["inverse_variance", "fixed"] = "inverse_variance"
     variance_floor: float = DEFAULT_VARIANCE_FLOOR
     weights: Mapping[Source, float] = field(default_factory=lambda: {"scene": 0.6, "face": 0.4})
+    correlation_s: float = DEFAULT_CORRELATION_S
 
 
 def fuse(estimates: Sequence[AffectEstimate], rule: FusionRule) -> FusedAffect | None:
@@ -34,7 +40,8 @@ def fuse(estimates: Sequence[AffectEstimate], rule: FusionRule) -> FusedAffect |
 
     Inverse variance: the maximum-likelihood mean of independent Gaussian estimates, with variance 1 / sum(1 / v_i).
     Fixed weights: the weighted mean, with variance sum(w_i^2 v_i), that of a weighted sum of independent estimates.
-    One source alone passes through as it is (with the floor).
+    One source alone passes through as it is (with the floor). An estimate of an earlier picture counts with the
+    variance that its age has brought it to.
 
     Args:
         estimates: one for each source at most, in FindingEmo units.
@@ -45,13 +52,24 @@ def fuse(estimates: Sequence[AffectEstimate], rule: FusionRule) -> FusedAffect |
     """
     if not estimates:
         return None
-    valence = _fuse_axis([(e.source, e.mean.valence, e.variance.valence) for e in estimates], rule)
-    arousal = _fuse_axis([(e.source, e.mean.arousal, e.variance.arousal) for e in estimates], rule)
+    added = [added_variance(e.age_s, rule.correlation_s) if e.age_s > 0.0 else _NOTHING for e in estimates]
+    grown = list(zip(estimates, added, strict=True))
+    valence = _fuse_axis([(e.source, e.mean.valence, e.variance.valence + a.valence) for e, a in grown], rule)
+    arousal = _fuse_axis([(e.source, e.mean.arousal, e.variance.arousal + a.arousal) for e, a in grown], rule)
     return FusedAffect(
         mean=ValenceArousal(valence[0], arousal[0]),
         variance=ValenceArousal(valence[1], arousal[1]),
         weights={e.source: ValenceArousal(valence[2][e.source], arousal[2][e.source]) for e in estimates},
         gate=_fuse_gates(estimates, rule),
+        fresh_variance=_fresh_variance(estimates, rule) if any(e.age_s > 0.0 for e in estimates) else None,
+    )
+
+
+def _fresh_variance(estimates: Sequence[AffectEstimate], rule: FusionRule) -> ValenceArousal:
+    """The fused variance that would result if every estimate were of this very frame."""
+    return ValenceArousal(
+        _fuse_axis([(e.source, 0.0, e.variance.valence) for e in estimates], rule)[1],
+        _fuse_axis([(e.source, 0.0, e.variance.arousal) for e in estimates], rule)[1],
     )
 
 

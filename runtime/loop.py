@@ -5,19 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from emomusic_edge.affect import mood_label
 from emomusic_edge.contracts import (
-    AffectEstimate,
     AffectModel,
     Command,
     Dislike,
-    FaceBox,
     FaceDetector,
     Forget,
     Frame,
-    Image,
     Like,
     Pause,
     Publisher,
@@ -29,13 +26,13 @@ from emomusic_edge.contracts import (
     Skip,
     StateSnapshot,
 )
-from emomusic_edge.errors import ModelError
-from emomusic_edge.preprocess import crop_face
 
 from .capture import FrameFeed
 from .faces.primary import PrimaryFace
 from .fusion import FusionRule, fuse
 from .music import Music, MusicState
+from .perception import Perception
+from .scheduling import FramePacer, Limits, RateBudget, ScenePace
 from .stabilizer import Stabilizer
 from .timing import PassingReason, RateMeter, StageTimes, Timebase
 
@@ -50,10 +47,12 @@ _REFUSAL_SHOWN_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the loop is made of; runtime/app.py builds it.
+    """What the loop is made of; runtime/app/ builds it.
 
     Attributes:
         face_margin: what the face model wants around the face box, in box sizes.
+        scene_pace: on which frames the scene model looks anew; on every one unless another is given.
+        pacer: how often frames are worked on; at the rate that the loop is given unless another is given.
     """
 
     feed: FrameFeed
@@ -68,6 +67,8 @@ class Parts:
     music: Music
     publisher: Publisher
     observers: Sequence[Observer] = ()
+    scene_pace: ScenePace = field(default_factory=ScenePace)
+    pacer: FramePacer | None = None
 
 
 class Loop:
@@ -81,13 +82,15 @@ class Loop:
             frames_per_second: how many frames a second are worked on at most.
         """
         self._parts = parts
-        self._period_s = 1.0 / frames_per_second
+        self._perception = Perception(
+            parts.detector, parts.primary, parts.face_model, parts.face_margin, parts.scene_model, parts.scene_pace
+        )
+        self._pacer = parts.pacer or FramePacer(RateBudget(Limits(frames_per_second)), None)
         self._rate = RateMeter()
         self._camera_on = True
         self._paused = False
         self._seq = -1
         self._last: StateSnapshot | None = None
-        self._model_reasons: dict[str, str] = {}
         self._refused = PassingReason(_REFUSAL_SHOWN_S)
 
     def run(self, stop: threading.Event, *, max_frames: int | None = None) -> None:
@@ -98,20 +101,23 @@ class Loop:
         while not stop.is_set() and (max_frames is None or frames < max_frames):
             for command in self._parts.publisher.commands():
                 self.obey(command)
-            if not timebase.wait_until(due_s, stop, _WAIT_S) or stop.is_set():
+            is_due = timebase.wait_until(due_s, stop, _WAIT_S)
+            if stop.is_set():
                 continue
-            frame = feed.next(_WAIT_S)
+            frame = feed.next(_WAIT_S) if is_due else None
             if frame is None:
-                if feed.ended:
+                # Only next() tells why a file broke off.
+                if is_due and feed.ended:
                     break
-                if feed.reason or not self._camera_open:
-                    self.idle()
-                else:
-                    self.between()
+                self._without_frame()
                 continue
             # A grid, so that one late frame does not slow the rate; after a pause it starts anew.
-            due_s = max(due_s, timebase.now_s() - self._period_s) + self._period_s
+            period_s = self._pacer.period_s
+            due_s = max(due_s, timebase.now_s() - period_s) + period_s
+            began_s = timebase.now_s()
             self.step(frame)
+            ended_s = timebase.now_s()
+            self._pacer.worked(ended_s, ended_s - began_s)
             frames += 1
 
     def step(self, frame: Frame) -> StateSnapshot:
@@ -120,16 +126,9 @@ class Loop:
         now_s = frame.captured_at_s
         self._seq = frame.seq
         parts.timebase.took(now_s)
-        with times.stage("detect"):
-            faces = self._faces(frame.image)
-            face = parts.primary.choose(faces, width_px=frame.image.shape[1], height_px=frame.image.shape[0])
-        with times.stage("face"):
-            face_estimate = self._estimate_face(frame.image, face)
-        with times.stage("scene"):
-            scene_estimate = self._estimate(parts.scene_model, frame.image)
+        seen = self._perception.look(frame, times)
         with times.stage("steady"):
-            estimates = tuple(e for e in (scene_estimate, face_estimate) if e is not None)
-            fused = fuse(estimates, parts.fusion)
+            fused = fuse(seen.estimates, parts.fusion)
             stable = parts.stabilizer.update(fused, now_s)
         with times.stage("music"):
             music = parts.music.step(stable, now_s)
@@ -138,9 +137,9 @@ class Loop:
             t_s=now_s,
             mode=parts.music.mode,
             camera_on=True,
-            face=face,
-            face_count=len(faces),
-            estimates=estimates,
+            face=seen.face,
+            face_count=seen.face_count,
+            estimates=seen.estimates,
             fused=fused,
             stable=stable,
             mood=mood_label(stable.mean) if stable else None,
@@ -151,14 +150,22 @@ class Loop:
             frames_per_second=self._rate.tick(now_s),
             latency_ms=max(times.elapsed_ms, 1e3 * (parts.timebase.now_s() - now_s)),
             stage_ms=times.stages_ms,
+            pace=self._pacer.pace(self._perception.scene_share),
             reasons=self._reasons(music, now_s),
         )
         self._last = snapshot
         self._tell(snapshot)
         return snapshot
 
+    def _without_frame(self) -> None:
+        """The time of a frame has not come, or none came."""
+        if self._parts.feed.reason or not self._camera_open:
+            self.idle()
+        else:
+            self.between()
+
     def between(self) -> None:
-        """A slow source has no new frame yet: its last one stands, commands and music go on."""
+        """There is no new frame yet, from a slow source or at a slow pace: the last one stands, the music goes on."""
         if self._last is None:
             return
         now_s = self._parts.timebase.now_s()
@@ -172,6 +179,7 @@ class Loop:
             path=music.path,
             chosen=music.chosen,
             playback=music.playback,
+            pace=self._pacer.pace(self._perception.scene_share),
             reasons=self._reasons(music, now_s),
         )
         self._tell(snapshot)
@@ -179,6 +187,8 @@ class Loop:
     def idle(self) -> StateSnapshot:
         """No frame came (the camera is closed, or fails): the music goes on, and the state is told."""
         now_s = self._parts.timebase.now_s()
+        self._perception.forget()
+        self._pacer.rested()
         stable = self._parts.stabilizer.update(None, now_s)
         music = self._parts.music.step(stable, now_s)
         snapshot = StateSnapshot(
@@ -193,6 +203,7 @@ class Loop:
             path=music.path,
             chosen=music.chosen,
             playback=music.playback,
+            pace=self._pacer.pace(self._perception.scene_share),
             reasons=self._reasons(music, now_s),
         )
         self._tell(snapshot)
@@ -234,40 +245,11 @@ class Loop:
     def _set_camera(self, *, on: bool, paused: bool) -> None:
         """Two wishes, one camera: it is open only when it is wanted and nothing is paused."""
         self._camera_on, self._paused = on, paused
+        self._perception.forget()
         if self._camera_open:
             self._parts.feed.resume()
         else:
             self._parts.feed.pause()
-
-    def _faces(self, image: Image) -> Sequence[FaceBox]:
-        try:
-            faces = self._parts.detector.detect(image)
-        except ModelError as error:
-            self._note_model("detector", str(error))
-            return ()
-        self._note_model("detector", "")
-        return faces
-
-    def _estimate_face(self, image: Image, face: FaceBox | None) -> AffectEstimate | None:
-        if face is None:
-            return None
-        crop = crop_face(image, face, self._parts.face_margin)
-        return None if crop is None else self._estimate(self._parts.face_model, crop)
-
-    def _estimate(self, model: AffectModel, image: Image) -> AffectEstimate | None:
-        """A model's estimate; a failure is told as a reason and the frame goes on without it."""
-        try:
-            estimate = model.predict(image)
-        except ModelError as error:
-            self._note_model(model.source, str(error))
-            return None
-        self._note_model(model.source, "")
-        return estimate
-
-    def _note_model(self, part: str, reason: str) -> None:
-        if reason and self._model_reasons.get(part) != reason:
-            _log.warning("%s", reason)
-        self._model_reasons[part] = reason
 
     def _reasons(self, music: MusicState, now_s: float) -> Mapping[str, str]:
         for refusal in self._parts.publisher.rejected():
@@ -275,7 +257,8 @@ class Loop:
             self._refused.note(refusal, now_s)
         reasons = {
             "camera": self._parts.feed.reason,
-            "models": "; ".join(reason for reason in self._model_reasons.values() if reason),
+            "models": self._perception.reason,
+            "pace": self._pacer.reason,
             "audio": music.reason,
             "likes": music.likes_reason,
             "broker": self._parts.publisher.reason(),

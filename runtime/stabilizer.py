@@ -20,7 +20,8 @@ class StabilizerRule:
         time_constant_s: seconds after which 63 % of a step has come through, > 0.
         alpha: for `per_frame`: the share of the new frame, 0 < alpha <= 1.
         gate: variance per axis (FindingEmo units squared) above which a frame is held; None on an axis takes the gate
-            that came with the fused affect, or affect.DEFAULT_GATE where no bundle states one.
+            that came with the fused affect, or affect.DEFAULT_GATE where no bundle states one. Held against it is the
+            variance without what the age of an estimate added (FusedAffect.fresh_variance).
         stale_after_s: a hold older than this is told as stale.
     """
 
@@ -37,9 +38,9 @@ class _Axis:
     variance: float = 0.0
     moved_at_s: float | None = None
 
-    def update(self, mean: float, variance: float, gate: float, alpha: float, now_s: float) -> bool:
-        """Move towards `mean` by the share `alpha`, or hold; returns whether it was held. A NaN variance holds."""
-        if not variance <= gate:
+    def update(self, mean: float, variance: float, alpha: float, now_s: float, *, passes: bool) -> bool:
+        """Move towards `mean` by the share `alpha`, or hold; returns whether it was held."""
+        if not passes:
             return True
         self.value = mean if self.moved_at_s is None else self.value + alpha * (mean - self.value)
         self.variance = variance
@@ -80,13 +81,16 @@ class Stabilizer:
         if fused is not None:
             stated = fused.gate or ValenceArousal(DEFAULT_GATE, DEFAULT_GATE)
             gate_valence, gate_arousal = rule.gate
-            gates = (
-                stated.valence if gate_valence is None else gate_valence,
-                stated.arousal if gate_arousal is None else gate_arousal,
+            # A NaN variance does not pass.
+            fresh = fused.variance if fused.fresh_variance is None else fused.fresh_variance
+            passes = (
+                fresh.valence <= (stated.valence if gate_valence is None else gate_valence),
+                fresh.arousal <= (stated.arousal if gate_arousal is None else gate_arousal),
             )
+            mean, variance = fused.mean, fused.variance
             held = (
-                self._valence.update(fused.mean.valence, fused.variance.valence, gates[0], alpha, now_s),
-                self._arousal.update(fused.mean.arousal, fused.variance.arousal, gates[1], alpha, now_s),
+                self._valence.update(mean.valence, variance.valence, alpha, now_s, passes=passes[0]),
+                self._arousal.update(mean.arousal, variance.arousal, alpha, now_s, passes=passes[1]),
             )
         if self._valence.moved_at_s is None or self._arousal.moved_at_s is None:
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ REASONS_KEPT = 50
 # A song that does not decode is given up within this; it was never heard.
 _COUNTS_AFTER_S = 0.5
 _SONGS_SHOWN = 8
+_SLOWED = {"work": "by the work", "cpu": "for the CPU's budget", "temperature": "by the heat"}
 
 # Latencies are counted in bins 2 % wide, so that a percentile is within 1 % of the sample it stands for.
 _BIN_RATIO = 1.02
@@ -89,8 +90,10 @@ class RunSummary:
         self._frames = 0
         self._faces = 0
         self._held = 0
+        self._scene_runs = 0
         self._waiting = 0
         self._start_s: float | None = None
+        self._limited: Counter[str] = Counter()
         self._valence = _Range()
         self._arousal = _Range()
         self._latency = LatencyHistogram()
@@ -115,6 +118,9 @@ class RunSummary:
             return
         self._frames += 1
         self._faces += snapshot.face is not None
+        self._scene_runs += any(e.source == "scene" and e.age_s == 0.0 for e in snapshot.estimates)
+        if snapshot.pace is not None and snapshot.pace.limited_by != "none":
+            self._limited[snapshot.pace.limited_by] += 1
         if snapshot.stable is None:
             self._waiting += 1
         else:
@@ -135,8 +141,9 @@ class RunSummary:
 
         Returns:
             frames, dropped, seconds, frames_per_second; face_rate, held_rate (frames on which valence or arousal was
-            held) and waiting_rate (frames before there was any stable value), each of all frames; valence and arousal
-            {mean, min, max} of the stable value in FindingEmo units; songs (the last 1000) and song_count;
+            held), waiting_rate (frames before there was any stable value), scene_rate (frames on which the scene model
+            gave an estimate of its own) and limited_rate (by what limited the pace), each of all frames; valence and
+            arousal {mean, min, max} of the stable value in FindingEmo units; songs (the last 1000) and song_count;
             latency_ms {p50, p95, p99, stages}; providers; muted and muted_reason; reasons seen, with when each first
             came (s) and on how many snapshots.
         """
@@ -148,6 +155,8 @@ class RunSummary:
             "face_rate": self._rate(self._faces),
             "held_rate": self._rate(self._held),
             "waiting_rate": self._rate(self._waiting),
+            "scene_rate": self._rate(self._scene_runs),
+            "limited_rate": {limit: self._rate(count) for limit, count in self._limited.items()},
             "valence": self._valence.told(),
             "arousal": self._arousal.told(),
             "songs": list(self._songs),
@@ -227,6 +236,9 @@ def _lines(told: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     if told["frames"]:
         yield "face", f"on {told['face_rate']:.0%} of frames"
         yield "held", f"on {told['held_rate']:.0%} of frames (too uncertain to move the estimate)"
+        yield "scene", f"looked at on {told['scene_rate']:.0%} of frames"
+        for limit, share in told["limited_rate"].items():
+            yield "slowed", f"{_SLOWED[limit]} on {share:.0%} of frames"
     for axis in ("valence", "arousal"):
         if told[axis]["mean"] is not None:
             yield axis, "mean {mean:+.2f}, from {min:+.2f} to {max:+.2f}".format(**told[axis])

@@ -235,9 +235,10 @@ def _pipeline(
     from emomusic_edge.runtime.app import App, RunPlan
     from emomusic_edge.runtime.bench.pipeline import measure_pipeline
 
-    # A speaker and a broker belong to the machine, not to the work on a frame.
+    # A speaker and a broker belong to the machine, not to the work on a frame. Every frame runs the scene model, unless
+    # --set says otherwise: half skipped, half run, its stage would be a figure of neither.
     own = {"camera.source": str(clip), "mqtt.enabled": False, "player.muted": True}
-    settings = load_config(config, {**layers, **own})
+    settings = load_config(config, {"loop.scene_max_age_s": 0, **layers, **own})
 
     def make(fast: bool, stop: threading.Event) -> App:
         return App(settings, RunPlan(fast=fast, stop=stop))

@@ -28,6 +28,7 @@ def demo(
     record: Annotated[Path | None, options.RECORD] = None,
     picture: Annotated[Path | None, options.PICTURE] = None,
     fast: Annotated[bool, options.FAST] = False,
+    loop: Annotated[bool, options.LOOP] = False,
 ) -> None:
     """See it work: fetch and make the starter set if need be, then run on the camera, or on a clip without one.
 
@@ -58,7 +59,13 @@ def demo(
             layers["music.dwell_s"] = CLIP_DWELL_S
         settings = load_config(config, layers)
     plan = SessionPlan(
-        fast=fast, max_frames=max_frames, summary=summary, record=record, picture=picture, title="emomusic-edge demo"
+        fast=fast,
+        max_frames=max_frames,
+        summary=summary,
+        record=record,
+        picture=picture,
+        title="emomusic-edge demo",
+        loop=loop,
     )
     run_session(settings, plan, console)
 

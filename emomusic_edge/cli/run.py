@@ -25,6 +25,7 @@ SUMMARY = typer.Option("--summary", metavar="FILE", help="Write the run's summar
 RECORD = typer.Option("--record", metavar="FILE", help="Write a CSV row for each frame; `timeline` draws it.")
 PICTURE = typer.Option("--picture", metavar="FILE", help="Write the last live view as an SVG picture.")
 FAST = typer.Option("--fast", help="Read a file as fast as possible; time comes from its frames, without sound.")
+LOOP = typer.Option("--loop", help="Read a file over and over, until Ctrl-C or --max-frames.")
 
 
 def run(
@@ -39,6 +40,7 @@ def run(
     record: Annotated[Path | None, RECORD] = None,
     picture: Annotated[Path | None, PICTURE] = None,
     fast: Annotated[bool, FAST] = False,
+    loop: Annotated[bool, LOOP] = False,
 ) -> None:
     """Watch a camera or a file, estimate valence and arousal, play the music that fits, and tell the smart home.
 
@@ -56,7 +58,7 @@ def run(
 
     flags = overrides(source=source, muted=muted, dwell=dwell, no_mqtt=no_mqtt)
     settings = load_config(config, {**parse_assignments(assignments or ()), **flags})
-    plan = SessionPlan(fast=fast, max_frames=max_frames, summary=summary, record=record, picture=picture)
+    plan = SessionPlan(fast=fast, max_frames=max_frames, summary=summary, record=record, picture=picture, loop=loop)
     run_session(settings, plan, Console())
 
 

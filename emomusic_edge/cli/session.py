@@ -36,6 +36,7 @@ class SessionPlan:
         record: a CSV file to write a row a frame into.
         picture: an SVG file to write the last live view into.
         title: what the live view is headed with; the source's name follows.
+        loop: see runtime.app.RunPlan.
     """
 
     fast: bool = False
@@ -44,6 +45,7 @@ class SessionPlan:
     record: Path | None = None
     picture: Path | None = None
     title: str = "emomusic-edge"
+    loop: bool = False
 
 
 def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
     _log_to(console, settings.log.level)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
-        app = App(settings, RunPlan(plan.fast, plan.max_frames, stop))
+        app = App(settings, RunPlan(plan.fast, plan.max_frames, stop, plan.loop))
         # Only now: a run that cannot start leaves an earlier record as it is.
         record = stack.enter_context(RecordWriter(plan.record)) if plan.record is not None else None
         if record is not None:

@@ -41,9 +41,24 @@ class CameraSettings(Section):
 class LoopSettings(Section):
     """The loop over frames."""
 
-    frames_per_second: Annotated[float, Field(ge=0.1, le=60, description="How many frames a second are worked on.")] = (
-        10.0
-    )
+    frames_per_second: Annotated[
+        float, Field(ge=0.1, le=60, description="How many frames a second are worked on, at the most.")
+    ] = 10.0
+    scene_max_age_s: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="In an unchanged picture the scene is looked at this often; 0 is every frame."),
+        About(unset="1.0, or 0 for a scene model too small to be worth it", example="1.0"),
+    ] = None
+    max_cpu_percent: Annotated[
+        float,
+        Field(ge=1, le=100, description="Work slower when more of all cores is used than this; 100 is no limit."),
+        About(unit="percent of all cores"),
+    ] = 100.0
+    max_temperature_c: Annotated[
+        float,
+        Field(ge=30, le=125, description="Work slower when the hottest sensor of the machine tells more than this."),
+        About(unit="degrees Celsius"),
+    ] = 85.0
 
 
 class PathsSettings(Section):
@@ -113,6 +128,10 @@ class FusionSettings(Section):
     ] = 0.01
     scene_weight: Annotated[float, Field(gt=0, le=1, description="The scene's weight under the rule `fixed`.")] = 0.6
     face_weight: Annotated[float, Field(gt=0, le=1, description="The face's weight under the rule `fixed`.")] = 0.4
+    correlation_s: Annotated[
+        float,
+        Field(ge=1, le=86400, description="How long a feeling lasts: a scene not looked at anew is less sure by this."),
+    ] = 60.0
 
 
 class StabilizerSettings(Section):

@@ -71,6 +71,8 @@ class AffectEstimate:
         variance: per axis, >= 0; unbiased over the samples, or in closed form.
         samples: how many Monte Carlo rows it rests on; 0 for a closed form.
         gate: the variance above which this model's bundle asks to hold; None leaves it to the config.
+        age_s: how long ago the picture was taken that it is of, when it stands for a later one; 0 when it is of this
+            frame. `variance` is what the model said then; fusion adds what the age makes of it.
     """
 
     source: Source
@@ -78,6 +80,7 @@ class AffectEstimate:
     variance: ValenceArousal
     samples: int
     gate: ValenceArousal | None = None
+    age_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,15 @@ class FusedAffect:
         variance: per axis, > 0.
         weights: per source, the share (0..1, summing to 1 on each axis) it had in the mean.
         gate: the gates that the models' bundles state, fused as their variances are; None where none states one.
+        fresh_variance: the variance without what the age of an estimate added to it: what a gate looks at, since it
+            asks how sure the models were of what they saw. None where nothing aged, and `variance` is it.
     """
 
     mean: ValenceArousal
     variance: ValenceArousal
     weights: Mapping[Source, ValenceArousal]
     gate: ValenceArousal | None = None
+    fresh_variance: ValenceArousal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +181,27 @@ class PlaybackStatus:
     reason: str = ""
 
 
+PaceLimit: TypeAlias = Literal["none", "work", "cpu", "temperature"]
+"""What keeps the loop below the rate that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast the loop works, and why not faster.
+
+    Attributes:
+        frames_per_second: what it works at where the camera gives as many.
+        scene_share: on which share (0..1) of the last 100 frames the scene model ran; on the others its last estimate
+            stood. None before the first frame.
+        limited_by: `none` when the rate is the one asked for; `work` when a frame takes longer than that allows; `cpu`
+            or `temperature` when the budget of the config lowered it.
+    """
+
+    frames_per_second: float
+    scene_share: float | None = None
+    limited_by: PaceLimit = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class GuideStatus:
     """How far the mode `guide` has come.
@@ -203,7 +230,7 @@ class StateSnapshot:
         camera_on: False while paused or switched off.
         face: the primary face; None when none was found.
         face_count: how many faces were found.
-        estimates: one for each model that ran.
+        estimates: one for each model that ran, or whose last estimate stands (its age_s is then above 0).
         fused: the estimates made one; None when no model ran.
         stable: the steadied affect; None before the first accepted frame.
         mood: the label of the stable point (emomusic_edge.affect.mood_label); None without one.
@@ -214,8 +241,9 @@ class StateSnapshot:
         frames_per_second: over the last seconds.
         latency_ms: from the picture's capture to the end of the step.
         stage_ms: the time each stage of the step took.
+        pace: how fast the loop works; None where nobody looks.
         reasons: what is wrong at the moment, keyed by part ("camera", "audio", "likes", "broker", "index", "command",
-            "models").
+            "models", "pace").
     """
 
     seq: int
@@ -236,4 +264,5 @@ class StateSnapshot:
     frames_per_second: float = 0.0
     latency_ms: float = 0.0
     stage_ms: Mapping[str, float] = field(default_factory=dict)
+    pace: Pace | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)

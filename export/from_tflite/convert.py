@@ -14,6 +14,7 @@ from emomusic_edge.errors import ModelError
 from .nchw_graph import AXIS_IN_NCHW, NchwGraph
 from .reader import TfliteOperator, read_tflite
 from .uint8_input import with_uint8_input
+from .wide_channels import with_wide_channels
 
 
 def onnx_from_tflite(
@@ -63,7 +64,7 @@ def detector_graph(content: bytes) -> onnx.ModelProto:
     names = [{16: "boxes", 1: "scores"}.get(shape[-1], "") if len(shape) == 3 else "" for shape in shapes]
     if sorted(names) != ["boxes", "scores"] or shapes[0][:-1] != shapes[1][:-1]:
         raise ModelError(f"TFLite outputs of shapes {shapes} found; a BlazeFace has [1, N, 16] and [1, N, 1].")
-    return with_uint8_input(onnx_from_tflite(content, output_names=names))
+    return with_uint8_input(with_wide_channels(onnx_from_tflite(content, output_names=names)))
 
 
 def _pictures(graph: NchwGraph, operator: TfliteOperator) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -19,6 +19,7 @@ from emomusic_edge.manifest import MODEL_NAME, Manifest, read_bundle
 from emomusic_edge.runtime.engines.choose import EngineMakers, choose_engine
 from emomusic_edge.runtime.predictors import MaskBank
 
+from .gpu_memory import used_gpu_mb
 from .machine import resident_mb
 
 EngineName = Literal["tensorrt", "cuda", "cpu"]
@@ -61,11 +62,13 @@ class LoadedCase:
         case: what it is.
         run: one inference on a fixed picture and fixed masks.
         memory_mb: how much resident memory grew with its engine and an inference at each T; shared by all of them.
+        gpu_memory_mb: the same of the GPU's memory; None on the CPU, or where the driver does not tell.
     """
 
     case: Case
     run: Callable[[], object]
     memory_mb: float
+    gpu_memory_mb: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +89,19 @@ class Loaded:
     close: Callable[[], None]
 
 
-def load_cases(wanted: Sequence[Wanted], makers: EngineMakers, store: EngineStore) -> Loaded:
+def load_cases(
+    wanted: Sequence[Wanted],
+    makers: EngineMakers,
+    store: EngineStore,
+    used_gpu: Callable[[], float | None] = used_gpu_mb,
+) -> Loaded:
     """Load each bundle on each engine that truly runs it here.
 
     Args:
         wanted: what to measure, in the order of the table; the same again is measured once.
         makers: how engines are built.
         store: where TensorRT's lie.
+        used_gpu: memory in use on the GPU, in MiB; asked only around engines that run there.
 
     Raises:
         ModelError: a bundle is missing or altered, or not even the CPU runs it.
@@ -114,6 +123,7 @@ def load_cases(wanted: Sequence[Wanted], makers: EngineMakers, store: EngineStor
                 if name != "cpu" and isinstance(gpu := makers.probe(), str):
                     absent[f"TensorRT and CUDA: {gpu}"] = None
                     continue
+                gpu_before_mb = used_gpu() if name != "cpu" else None
                 before_mb = resident_mb()
                 chosen = choose_engine(model, manifest, makers, wanted=name, samples=max(counts) or None, store=store)
                 if chosen.passed_over:
@@ -129,8 +139,11 @@ def load_cases(wanted: Sequence[Wanted], makers: EngineMakers, store: EngineStor
                 for run in runs.values():
                     run()
                 grown_mb = resident_mb() - before_mb
+                gpu_mb = None
+                if gpu_before_mb is not None and (gpu_after_mb := used_gpu()) is not None:
+                    gpu_mb = gpu_after_mb - gpu_before_mb
                 for case, run in runs.items():
-                    cases.setdefault(case, LoadedCase(case, run, grown_mb))
+                    cases.setdefault(case, LoadedCase(case, run, grown_mb, gpu_mb))
         if not cases:
             raise ConfigError(
                 f"Nothing to measure: {'; '.join(absent) or 'no bundle was named'}.",

@@ -34,6 +34,7 @@ class CaseResult(_Record):
     case: Case
     figures: LatencyFigures
     memory_mb: float
+    gpu_memory_mb: float | None = Field(default=None, description="None on the CPU, or where the driver does not tell")
     rounds_ms: tuple[tuple[float, ...], ...] = Field(description="by round: the times of its runs")
 
     @property
@@ -86,7 +87,15 @@ def case_results(loaded: tuple[LoadedCase, ...], timings: Timings) -> tuple[Case
     for case, rounds in zip(loaded, timings.rounds_ms, strict=True):
         kept = tuple(tuple(round(time, _DIGITS + 1) for time in times) for times in rounds)
         figures = latency_figures([time for times in rounds for time in times])
-        results.append(CaseResult(case=case.case, figures=figures, memory_mb=round(case.memory_mb, 1), rounds_ms=kept))
+        results.append(
+            CaseResult(
+                case=case.case,
+                figures=figures,
+                memory_mb=round(case.memory_mb, 1),
+                gpu_memory_mb=None if case.gpu_memory_mb is None else round(case.gpu_memory_mb, 1),
+                rounds_ms=kept,
+            )
+        )
     return tuple(results)
 
 

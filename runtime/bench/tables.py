@@ -85,7 +85,8 @@ def _cases_table(report: BenchReport) -> Table:
     table.add_column("bundle", overflow="fold")
     for heading in ("T", "on"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("p50", "p90", "p99", "mean", "per s", "runs", "MiB"):
+    on_gpu = any(result.gpu_memory_mb is not None for result in report.cases)
+    for heading in ("p50", "p90", "p99", "mean", "per s", "runs", "MiB", *(["GPU MiB"] if on_gpu else [])):
         table.add_column(heading, justify="right", no_wrap=True)
     for result in report.cases:
         case, figures = result.case, result.figures
@@ -97,6 +98,7 @@ def _cases_table(report: BenchReport) -> Table:
             _digits(figures.per_second),
             str(figures.runs),
             f"{result.memory_mb:+.0f}",
+            *([_grown(result.gpu_memory_mb)] if on_gpu else []),
         )
     return table
 
@@ -144,6 +146,10 @@ def _provider(case: Case) -> str:
 def _digits(value: float) -> str:
     """Three of them, never as a power of ten."""
     return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
+
+
+def _grown(mib: float | None) -> str:
+    return "-" if mib is None else f"{mib:+.0f}"
 
 
 def _noise_line(noise: NoiseVerdict) -> Text:

@@ -20,6 +20,7 @@ from emomusic_edge.engine_store import EngineStore, engine_key
 from emomusic_edge.errors import EmomusicError
 from emomusic_edge.made_pictures import made_picture
 from emomusic_edge.manifest import Manifest
+from emomusic_edge.model_file import ModelFile
 
 CUDA_PROVIDER = "CUDAExecutionProvider"
 CPU_PROVIDER = "CPUExecutionProvider"
@@ -51,7 +52,7 @@ class EngineMakers:
     probe: Callable[[], Gpu | str]
     import_tensorrt: Callable[[], Any]
     tensorrt: Callable[[bytes, str, Any], ClosableEngine]
-    onnx_runtime: Callable[[bytes, str, Sequence[str]], InferenceEngine]
+    onnx_runtime: Callable[[bytes | ModelFile, str, Sequence[str]], InferenceEngine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +92,18 @@ class Chosen:
 
 
 def choose_engine(
-    model: bytes, manifest: Manifest, makers: EngineMakers, *, wanted: Wanted, samples: int | None, store: EngineStore
+    model: bytes | ModelFile,
+    manifest: Manifest,
+    makers: EngineMakers,
+    *,
+    wanted: Wanted,
+    samples: int | None,
+    store: EngineStore,
 ) -> Chosen:
     """Load a bundle on the best that works.
 
     Args:
-        model: the content of `model.onnx`, hash-checked by the caller.
+        model: the bundle's `model.onnx`, or its content, hash-checked by the caller.
         manifest: the bundle's.
         makers: how engines are built.
         wanted: the best to try; `auto` is `tensorrt`, only without a warning where there is no GPU.
@@ -104,12 +111,15 @@ def choose_engine(
         store: where engines lie that were built here.
 
     Raises:
-        ModelError: not even the CPU runs it.
+        ModelError: not even the CPU runs it, or it is altered.
     """
     passed_over: list[PassedOver] = []
     if wanted == "cpu":
         return Chosen(makers.onnx_runtime(model, manifest.name, [CPU_PROVIDER]), (), _nothing_to_close)
     gpu = makers.probe()
+    if isinstance(model, ModelFile) and not isinstance(gpu, str):
+        # An engine is found by the model's hash, and an altered bundle is refused all the same.
+        model.check()
     if wanted in ("auto", "tensorrt"):
         asked_for = wanted == "tensorrt"
         tensorrt = _tensorrt(manifest, makers, gpu, _rows(manifest, samples), store, asked_for=asked_for)
@@ -170,7 +180,7 @@ def _tensorrt(
 
 
 def _cuda(
-    model: bytes, manifest: Manifest, makers: EngineMakers, gpu: Gpu | str, rows: int, *, asked_for: bool
+    model: bytes | ModelFile, manifest: Manifest, makers: EngineMakers, gpu: Gpu | str, rows: int, *, asked_for: bool
 ) -> InferenceEngine | PassedOver:
     def passed(reason: str, mend: str, level: int) -> PassedOver:
         return PassedOver("CUDA", reason, mend, logging.WARNING if asked_for else level)

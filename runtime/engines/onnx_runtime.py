@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from emomusic_edge.cpu_identity import cpu_identity
 from emomusic_edge.errors import ModelError
+from emomusic_edge.graph_store import GraphKey, GraphStore
 from emomusic_edge.manifest import names_external_data
+from emomusic_edge.model_file import ModelFile
+
+from .optimised_graph import open_kept
 
 # What a bundle may be run on, best first; the truth after loading is `OrtEngine.provider`.
-PREFERRED_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+_CPU = "CPUExecutionProvider"
+PREFERRED_PROVIDERS = ("CUDAExecutionProvider", _CPU)
+# To be changed together with what changes a kept graph in `_Opener`.
+_OPTIMISATION = "all"
 
 
 class OrtEngine:
@@ -24,41 +34,36 @@ class OrtEngine:
 
     def __init__(
         self,
-        model: bytes,
+        model: bytes | ModelFile,
         *,
         name: str,
         threads: int = 0,
         providers: Sequence[str] = PREFERRED_PROVIDERS,
         optimise: bool = True,
+        graphs: GraphStore | None = None,
     ) -> None:
         """Load a model.
 
         Args:
-            model: the content of `model.onnx`, hash-checked by the caller.
+            model: the bundle's `model.onnx`, or its content, hash-checked by the caller.
             name: the bundle's name, for messages.
             threads: of one inference; 0 leaves it to ONNX Runtime (one a core).
             providers: those to try, best first; what this build of ONNX Runtime lacks is passed over.
             optimise: False switches graph optimisation off (for parity checks).
+            graphs: where optimised graphs are kept, of a ModelFile for the CPU alone; None optimises at each load.
 
         Raises:
             ModelError: it does not load, or points to data outside itself.
         """
-        if names_external_data(model):
+        if isinstance(model, bytes) and names_external_data(model):
             raise ModelError(f"Model {name} keeps weights in another file, which a bundle may not do.")
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        if not optimise:
-            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         available = set(ort.get_available_providers())
-        try:
-            self._session = ort.InferenceSession(
-                model, options, providers=[provider for provider in providers if provider in available]
-            )
-        except Exception as cause:
-            raise ModelError(f"Model {name} does not load: {_first_line(cause)}") from cause
+        opener = _Opener(threads, [provider for provider in providers if provider in available])
+        session: ort.InferenceSession | None = None
+        if graphs is not None and isinstance(model, ModelFile) and optimise and opener.providers == [_CPU]:
+            key = GraphKey(model.sha256, ort.__version__, cpu_identity(), _OPTIMISATION)
+            session = open_kept(model, name, key, graphs, opener) if key.cpu else None
+        self._session = _opened(model, name, opener, optimise=optimise) if session is None else session
         self._name = name
         self._shapes = {i.name: (i.shape, i.type) for i in self._session.get_inputs()}
         self._outputs = [o.name for o in self._session.get_outputs()]
@@ -99,6 +104,37 @@ class OrtEngine:
                 f"Model {self._name} failed: {_first_line(cause)} (given: {given}; its inputs: {wanted})"
             ) from cause
         return dict(zip(self._outputs, values, strict=True))
+
+
+class _Opener:
+    """Opens sessions with the options that all of them share."""
+
+    def __init__(self, threads: int, providers: Sequence[str]) -> None:
+        self.providers = list(providers)
+        self._threads = threads
+
+    def __call__(self, model: str | bytes, *, optimise: bool, save_to: Path | None = None) -> ort.InferenceSession:
+        """See optimised_graph.Opener."""
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        if not optimise:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        if save_to is not None:
+            options.optimized_model_filepath = str(save_to)
+        return ort.InferenceSession(model, options, providers=self.providers)
+
+
+def _opened(model: bytes | ModelFile, name: str, opener: _Opener, *, optimise: bool) -> ort.InferenceSession:
+    try:
+        with model.opened() if isinstance(model, ModelFile) else contextlib.nullcontext(model) as content:
+            return opener(content, optimise=optimise)
+    except ModelError:
+        raise
+    except Exception as cause:
+        raise ModelError(f"Model {name} does not load: {_first_line(cause)}") from cause
 
 
 def _first_line(error: Exception) -> str:

@@ -29,7 +29,9 @@ def weighted_nms(boxes: Floats, scores: Floats, min_overlap: float) -> tuple[Flo
     while scores.size:
         same = overlap(boxes[0], boxes) > min_overlap
         same[0] = True
-        merged.append(np.average(boxes[same], axis=0, weights=scores[same]))
+        # np.average says the same in five times as long.
+        weights = scores[same]
+        merged.append(weights @ boxes[same] / weights.sum())
         best.append(scores[0])
         boxes, scores = boxes[~same], scores[~same]
     return np.array(merged).reshape(-1, 4), np.array(best)

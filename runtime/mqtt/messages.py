@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 from emomusic_edge.affect import FINDINGEMO, MOOD_LABELS
-from emomusic_edge.contracts import GuideStatus, Mode, Segment, Source, StateSnapshot, ValenceArousal
+from emomusic_edge.contracts import GuideStatus, Mode, PaceLimit, Segment, Source, StateSnapshot, ValenceArousal
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,18 +206,34 @@ class MusicMessage(Message):
     volume: Share
 
 
+class PaceReading(Message):
+    """How fast the device works, and why not faster; a limit is no fault.
+
+    Attributes:
+        frames_per_second: what it works at where the camera gives as many.
+        scene_share: on which share of the last 100 frames the scene model ran; null before the first.
+        limited_by: `none`, or what keeps the rate below the one of the config.
+    """
+
+    frames_per_second: NotNegative
+    scene_share: Share | None
+    limited_by: PaceLimit
+
+
 class HealthMessage(Message):
     """How the device itself is.
 
     Attributes:
         at: when it was made.
         status: `ok`, or `degraded` when any part has a reason; the service goes on either way.
-        reasons: by part (camera, audio, index, command, models), one line of what is wrong.
+        reasons: by part (camera, audio, index, command, models, pace), one line of what is wrong.
+        pace: how fast it works; null where nobody looks.
     """
 
     at: WallTime
     status: Literal["ok", "degraded"]
     reasons: dict[Text, Text]
+    pace: PaceReading | None
 
 
 class ResultMessage(Message):
@@ -338,4 +354,11 @@ def health_message(snapshot: StateSnapshot, wall_time: datetime) -> HealthMessag
         wall_time: when, with a time zone.
     """
     reasons = {part: reason for part, reason in sorted(snapshot.reasons.items()) if reason and part != "broker"}
-    return HealthMessage(at=wall_time, status="degraded" if reasons else "ok", reasons=reasons)
+    pace = snapshot.pace
+    reading = None
+    if pace is not None:
+        share = None if pace.scene_share is None else round(pace.scene_share, 2)
+        reading = PaceReading(
+            frames_per_second=round(pace.frames_per_second, 2), scene_share=share, limited_by=pace.limited_by
+        )
+    return HealthMessage(at=wall_time, status="degraded" if reasons else "ok", reasons=reasons, pace=reading)

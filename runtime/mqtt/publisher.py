@@ -161,7 +161,8 @@ class MqttPublisher:
 def _what_matters(message: _Told) -> object:
     """The part of a message whose change is worth telling before `repeat_s` is over."""
     if isinstance(message, HealthMessage):
-        return message.reasons
+        # The rate itself drifts while a budget is sought.
+        return message.reasons, None if message.pace is None else message.pace.limited_by
     if isinstance(message, MusicMessage):
         song = message.song
         segment = None if song is None else (song.song_id, song.start_s)

@@ -85,6 +85,7 @@ def plain_line(snapshot: StateSnapshot, start_s: float = 0.0) -> str:
         parts.append(f"stale for {stable.age_s:.0f} s" if stable.stale else snapshot.mood or "")
     parts += [snapshot.mode.value, _song(snapshot.playback)]
     parts.append(f"{snapshot.frames_per_second:.1f} frames/s, {snapshot.latency_ms:.0f} ms")
+    parts.append(_limit(snapshot))
     parts += [f"{part}: {printable(reason)}" for part, reason in _troubles(snapshot)]
     return " | ".join(part for part in parts if part)
 
@@ -179,7 +180,16 @@ class _View:
 
     def _speed(self, snapshot: StateSnapshot) -> Text:
         latency_ms = self.around.latency_p50_ms if self.around.latency_p50_ms is not None else snapshot.latency_ms
-        return Text(f"{snapshot.frames_per_second:.1f} frames/s, {latency_ms:.1f} ms from picture to answer")
+        limit = _limit(snapshot)
+        line = Text(f"{snapshot.frames_per_second:.1f} frames/s, {latency_ms:.1f} ms")
+        return line.append(f", {limit}", style=HELD_STYLE) if limit else line.append(" from picture to answer")
+
+
+def _limit(snapshot: StateSnapshot) -> str:
+    """What keeps the rate below the one that was asked for; empty when nothing does."""
+    told = {"none": "", "work": "slowed by the work", "cpu": "slowed for the CPU's budget"}
+    told["temperature"] = "slowed by the heat"
+    return "" if snapshot.pace is None else told[snapshot.pace.limited_by]
 
 
 def _axis(snapshot: StateSnapshot, place: int, width: int, style: str) -> Text:

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 from snapshots import SONG, snapshot
 
-from emomusic_edge.contracts import PlaybackStatus, StableAffect, StateSnapshot, ValenceArousal
+from emomusic_edge.contracts import (
+    AffectEstimate,
+    Pace,
+    PlaybackStatus,
+    StableAffect,
+    StateSnapshot,
+    ValenceArousal,
+)
 from emomusic_edge.runtime.summary import (
     PERCENTILE_ERROR,
     REASONS_KEPT,
@@ -61,6 +68,20 @@ def test_rates_are_of_all_frames() -> None:
     assert told["valence"] == {"mean": 2.0, "min": 1.0, "max": 3.0}
     assert told["arousal"] == {"mean": 3.0, "min": 2.0, "max": 4.0}
     assert told["providers"] == {"face": "CPUExecutionProvider"}
+
+
+def test_looks_of_the_scene_model_and_limits_are_counted() -> None:
+    scene = AffectEstimate("scene", ValenceArousal(0.5, 2.5), ValenceArousal(0.3, 0.3), 64)
+    told = finished(
+        snapshot(seq=0, estimates=(scene,), pace=Pace(10.0, 1.0)),
+        snapshot(seq=1, estimates=(replace(scene, age_s=0.1),), pace=Pace(4.0, 0.5, "cpu")),
+        snapshot(seq=2, estimates=(replace(scene, age_s=0.2),), pace=Pace(3.0, 0.3, "cpu")),
+        snapshot(seq=3, estimates=(), pace=Pace(10.0, 0.3)),
+    )
+    assert told["scene_rate"] == 0.25
+    assert told["limited_rate"] == {"cpu": 0.5}
+    assert "looked at on 25% of frames" in text_of(told)
+    assert "for the CPU's budget on 50% of frames" in text_of(told)
 
 
 def test_a_snapshot_without_a_new_picture_is_no_frame() -> None:

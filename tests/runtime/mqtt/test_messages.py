@@ -17,6 +17,7 @@ from emomusic_edge.affect import FINDINGEMO, mood_label
 from emomusic_edge.contracts import (
     GuideStatus,
     Mode,
+    Pace,
     PlaybackStatus,
     StableAffect,
     StateSnapshot,
@@ -150,6 +151,21 @@ def test_health_tells_what_is_wrong_but_not_of_the_broker_it_came_through() -> N
     degraded = health_message(replace(SNAPSHOT, reasons=reasons), AT)
     assert degraded.status == "degraded"
     assert degraded.reasons == {"camera": "/dev/video0 does not answer"}
+
+
+def test_health_tells_the_pace_and_a_limit_is_no_fault() -> None:
+    assert json.loads(health_message(SNAPSHOT, AT).payload())["pace"] is None
+    slowed = health_message(replace(SNAPSHOT, pace=Pace(3.456, 0.125, "cpu")), AT)
+    assert slowed.status == "ok"
+    assert json.loads(slowed.payload())["pace"] == {"frames_per_second": 3.46, "scene_share": 0.12, "limited_by": "cpu"}
+    unseen = health_message(replace(SNAPSHOT, pace=Pace(10.0)), AT)
+    assert json.loads(unseen.payload())["pace"] == {
+        "frames_per_second": 10.0,
+        "scene_share": None,
+        "limited_by": "none",
+    }
+    given_up = replace(SNAPSHOT, pace=Pace(0.5, 1.0, "temperature"), reasons={"pace": "at 0.5 frames a second …"})
+    assert health_message(given_up, AT).status == "degraded"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from emomusic_edge.contracts import (
     FaceBox,
     GuideStatus,
     Mode,
+    Pace,
     PlaybackStatus,
     StableAffect,
     StateSnapshot,
@@ -51,6 +52,16 @@ def test_the_way_of_guide_is_shown() -> None:
     assert "2/5 ◆ uncertain" in line_with(text, "mode")
     assert sum(line.count("◆") for line in text.splitlines()) == 2
     assert "◆" not in drawn(snapshot())
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"), [("work", "the work"), ("cpu", "the CPU's budget"), ("temperature", "the heat")]
+)
+def test_what_slows_it_shows_and_nothing_where_nothing_does(limit: str, told: str) -> None:
+    slowed, free = snapshot(pace=Pace(3.0, 0.5, limit)), snapshot(pace=Pace(10.0, 0.5))
+    assert told in line_with(drawn(slowed), "speed")
+    assert told in plain_line(slowed)
+    assert "slowed" not in drawn(free) + plain_line(free)
 
 
 def test_all_that_a_person_asks_is_there() -> None:

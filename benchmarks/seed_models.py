@@ -1,4 +1,4 @@
-"""The regressors as the source document has them, small where they may be: what training saves, and the oracle.
+"""The regressors as the source document has them: what training saves, the tests' oracle, the benchmark's peer.
 
 Written after the document's own classes, with transformers' and PyTorch's modules alone; nothing of the package is
 used. `torch.hub`'s ResNet-18 is transformers' under torchvision's names, because torchvision is not a dependency.
@@ -46,6 +46,8 @@ def small_clip(width: int = 128, image_px: int = 64, projection: int = 48) -> CL
 
 
 class SceneEmotionRegressor(nn.Module):
+    """A CLIP image tower, dropout, and a head for each of valence and arousal."""
+
     def __init__(self, backbone: CLIPModel, dropout_rate: float = 0.3) -> None:
         super().__init__()
         self.backbone = backbone
@@ -68,8 +70,18 @@ class SceneEmotionRegressor(nn.Module):
         )
 
     def forward(self, pixel_values: Tensor) -> Tensor:
+        """float32 [N, 3, H, W] to valence and arousal, [N, 2]."""
+        return self.from_features(self.features(pixel_values))
+
+    def features(self, pixel_values: Tensor) -> Tensor:
+        """The trunk's part, [N, D]."""
         features = self.backbone.get_image_features(pixel_values=pixel_values)
-        features = getattr(features, "pooler_output", features)
+        # transformers 5 returns an object
+        result: Tensor = getattr(features, "pooler_output", features)
+        return result
+
+    def from_features(self, features: Tensor) -> Tensor:
+        """The heads' part, dropout included: [N, D] to [N, 2]."""
         features = self.dropout(features)
         return torch.cat([self.valence_head(features), self.arousal_head(features)], dim=1)
 
@@ -89,9 +101,11 @@ class TorchvisionResNet(nn.Module):
                 nn.init.uniform_(module.running_var, 0.5, 1.5)
 
     def forward(self, pictures: Tensor) -> Tensor:
+        """float32 [N, 3, H, W] to features [N, 512]."""
         return self.inner(pictures).pooler_output.flatten(1)
 
     def state_dict(self, *args: object, **kwargs: object) -> OrderedDict[str, Tensor]:
+        """Its weights under torchvision's names."""
         # A parent's state_dict hands its own mapping down to be filled.
         prefix, result = str(kwargs.get("prefix", "")), kwargs.get("destination", OrderedDict())
         assert isinstance(result, OrderedDict)
@@ -112,6 +126,8 @@ def torchvision_name(name: str) -> str:
 
 
 class FaceEmotionRegressor(nn.Module):
+    """A ResNet-18, dropout, and a head for each of valence and arousal."""
+
     def __init__(self, backbone: nn.Module | None = None, dropout_rate: float = 0.3, hidden: int = 128) -> None:
         super().__init__()
         self.backbone = backbone or TorchvisionResNet()
@@ -120,7 +136,17 @@ class FaceEmotionRegressor(nn.Module):
         self.arousal_head = nn.Sequential(nn.Linear(512, hidden), nn.ReLU(), self.dropout, nn.Linear(hidden, 1))
 
     def forward(self, face_images: Tensor) -> Tensor:
-        features = self.dropout(self.backbone(face_images))
+        """float32 [N, 3, H, W] to valence and arousal, [N, 2]."""
+        return self.from_features(self.features(face_images))
+
+    def features(self, face_images: Tensor) -> Tensor:
+        """The trunk's part, [N, 512]."""
+        result: Tensor = self.backbone(face_images)
+        return result
+
+    def from_features(self, features: Tensor) -> Tensor:
+        """The heads' part, dropout included: [N, 512] to [N, 2]."""
+        features = self.dropout(features)
         return torch.cat([self.valence_head(features), self.arousal_head(features)], dim=1)
 
 
@@ -138,10 +164,12 @@ def mc_forward(model: nn.Module, pictures: Tensor, n_samples: int) -> Tensor:
 
 
 def scene_model(seed: int = 0, **sizes: int) -> SceneEmotionRegressor:
+    """A small one, for tests."""
     torch.manual_seed(seed)
     return SceneEmotionRegressor(small_clip(**sizes)).eval()
 
 
 def face_model(seed: int = 0, depths: tuple[int, ...] = (2, 2, 2, 2), hidden: int = 128) -> FaceEmotionRegressor:
+    """One of any depth, for tests."""
     torch.manual_seed(seed)
     return FaceEmotionRegressor(TorchvisionResNet(depths), hidden=hidden).eval()

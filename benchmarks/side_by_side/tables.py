@@ -1,0 +1,121 @@
+"""The two tables, for the terminal and as Markdown: the goals, and the peers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from side_by_side.goals import LIMITS, Figure, fastest, median_ms
+from side_by_side.result import Result
+
+_MARKS = {True: "yes", False: "NO", None: "not measured"}
+_STYLES = {"yes": "green", "NO": "bold red", "not measured": "dim"}
+Row = tuple[str, ...]
+
+GOAL_HEADINGS = ("goal", "found", "wanted", "met")
+PEER_HEADINGS = ("the same work", "peer, ms", "ours, ms", "peer / ours (95 % interval)")
+
+
+def goal_rows(result: Result) -> list[Row]:
+    """One row for each goal."""
+    return [
+        (
+            goal.what,
+            ", ".join(_figure(figure) for figure in goal.figures),
+            " / ".join(dict.fromkeys(_bound(figure) for figure in goal.figures)),
+            _MARKS[goal.met],
+        )
+        for goal in result.goals
+    ]
+
+
+def peer_rows(result: Result) -> list[Row]:
+    """One row for each peer and kind of work."""
+    rows: list[Row] = []
+    for row in result.duels():
+        if row.ratio is None or row.peer_ms is None or row.ours_ms is None:
+            rows.append((row.duel.what, f"not measured: {row.missing}", "", ""))
+            continue
+        ratio = row.ratio
+        spread = f"{_digits(ratio.ratio)} ({_digits(ratio.low)} to {_digits(ratio.high)})"
+        rows.append((row.duel.what, _digits(row.peer_ms), _digits(row.ours_ms), spread))
+    return rows
+
+
+def facts_lines(result: Result) -> list[str]:
+    """What the tables must be read with."""
+    machine = result.machine
+    lines = [
+        f"{machine.cpu}, {machine.cores_allowed} of {machine.cores} cores, governor "
+        f"{machine.governor or 'not readable'}, load before {machine.load_before[0]:.2f}; {machine.system}, "
+        f"Python {machine.python}; {result.created_at:%Y-%m-%d %H:%M} UTC",
+    ]
+    lines += [
+        f"{name}: {about}" + (f"; {result.memory_mib[name]:.0f} MiB resident" if name in result.memory_mib else "")
+        for name, about in result.about.items()
+    ]
+    flop, limit = result.facts.get("products_flop"), fastest(result.rounds_ms, LIMITS)
+    if flop and limit:
+        found = [
+            f"{case.removeprefix('products_')} {median_ms(result.rounds_ms[case]):.1f} ms "
+            f"({flop / median_ms(result.rounds_ms[case]) / 1e6:.0f} GFLOP/s)"
+            for case in LIMITS
+            if case in result.rounds_ms
+        ]
+        lines.append(f"the scene model's matrix products alone, {flop / 1e9:.2f} GFLOP: {', '.join(found)}")
+    if result.rounds_ms.get("products_peak"):
+        speed = result.facts["products_peak_flop"] / median_ms(result.rounds_ms["products_peak"]) / 1e6
+        lines.append(f"one large product: {speed:.0f} GFLOP/s")
+    lines += [f"not measured: {case}: {why}" for case, why in result.missing.items()]
+    return lines
+
+
+def view(result: Result) -> RenderableType:
+    """All of it for the terminal."""
+    goals = _table("The goals", GOAL_HEADINGS)
+    for *cells, met in goal_rows(result):
+        goals.add_row(*cells, Text(met, style=_STYLES[met]))
+    peers = _table("The peers, medians side by side", PEER_HEADINGS)
+    for row in peer_rows(result):
+        peers.add_row(*row)
+    verdict = Text(result.verdict, style="green" if result.trusted else "bold red")
+    return Group(*(Text(line, style="dim") for line in facts_lines(result)), goals, peers, verdict)
+
+
+def markdown(result: Result) -> str:
+    """Both tables for a page."""
+    parts = [_markdown_table(GOAL_HEADINGS, goal_rows(result)), _markdown_table(PEER_HEADINGS, peer_rows(result))]
+    parts.append("\n".join(f"- {line}" for line in (*facts_lines(result), result.verdict)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _figure(figure: Figure) -> str:
+    label = f"{figure.label} " if figure.label else ""
+    if figure.value is None:
+        return f"{label}not measured: {figure.missing}"
+    spread = "" if figure.low is None or figure.high is None else f" ({_digits(figure.low)} to {_digits(figure.high)})"
+    return f"{label}{_digits(figure.value)}{spread} {figure.unit}"
+
+
+def _bound(figure: Figure) -> str:
+    return f"{'>=' if figure.at_least else '<='} {figure.bound:g} {figure.unit}"
+
+
+def _digits(value: float) -> str:
+    """Three of them, never as a power of ten."""
+    return f"{value:.0f}" if value >= 100 or value == 0 else f"{value:.3g}"
+
+
+def _table(title: str, headings: Sequence[str]) -> Table:
+    table = Table(*headings, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.columns[0].overflow = "fold"
+    return table
+
+
+def _markdown_table(headings: Sequence[str], rows: Sequence[Row]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,0 +1,65 @@
+"""Builds what the service meets the outside with: where frames come from, and whom the state is told to."""
+
+from __future__ import annotations
+
+from emomusic_edge.config import Settings, read_password
+from emomusic_edge.contracts import Publisher
+from emomusic_edge.errors import ConfigError, SourceError
+from emomusic_edge.runtime.camera import source_from
+from emomusic_edge.runtime.camera.looped import LoopedSource
+from emomusic_edge.runtime.capture import FastFrames, FrameFeed, LatestFrameCapture
+from emomusic_edge.runtime.mqtt.broker import BrokerSettings
+from emomusic_edge.runtime.mqtt.publisher import MqttPublisher, NullPublisher
+
+
+def feed_of(settings: Settings, *, fast: bool, loop: bool) -> tuple[str, FrameFeed]:
+    """The name of the source, and the feed of its frames.
+
+    Raises:
+        SourceError: there is no camera.
+        ConfigError: a camera was to be read fast.
+    """
+    camera = settings.camera
+    source = source_from(
+        camera.source,
+        width_px=camera.width_px,
+        height_px=camera.height_px,
+        frames_per_second=camera.frames_per_second,
+        seconds_per_picture=camera.seconds_per_picture,
+    )
+    if source is None:
+        raise SourceError(
+            "No camera on this machine gives a picture.",
+            mend="Plug one in, or name a video or a folder of pictures: emomusic-edge run --source clip.mp4",
+        )
+    if loop:
+        source = LoopedSource(source, frame_s=1.0 / camera.frames_per_second)
+    if not fast:
+        return source.name, LatestFrameCapture(source, pace=not source.live, retry_s=camera.open_retry_s)
+    if source.live:
+        raise ConfigError(
+            f"--fast reads a file as fast as it can; {source.name} is a camera.",
+            mend="Leave --fast out, or name a file with --source.",
+        )
+    return source.name, FastFrames(source, settings.loop.frames_per_second)
+
+
+def publisher_of(settings: Settings) -> Publisher:
+    """To the MQTT broker, or to nobody where the smart home is switched off."""
+    mqtt = settings.mqtt
+    if not mqtt.enabled:
+        return NullPublisher()
+    return MqttPublisher(
+        BrokerSettings(
+            host=mqtt.host,
+            port=mqtt.effective_port,
+            node=mqtt.node,
+            username=mqtt.username or "",
+            password=read_password(mqtt),
+            tls=mqtt.encrypted,
+            ca_file=mqtt.ca_file,
+            allow_plaintext=mqtt.allow_plaintext,
+            min_interval_s=mqtt.min_interval_s,
+            unix_socket=mqtt.unix_socket,
+        )
+    )

@@ -1,0 +1,177 @@
+"""One run of the service: its parts built, wired into the loop, started in order, stopped in reverse."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import sdnotify
+
+from emomusic_edge.config import Settings
+from emomusic_edge.contracts import FaceDetector, Player
+from emomusic_edge.errors import SourceError
+from emomusic_edge.manifest import MODEL_NAME, Manifest
+from emomusic_edge.runtime.calibration import Calibration
+from emomusic_edge.runtime.faces.primary import PrimaryFace
+from emomusic_edge.runtime.freed_memory import give_back_freed_memory
+from emomusic_edge.runtime.loaded_models import Models
+from emomusic_edge.runtime.locate import find_bundle
+from emomusic_edge.runtime.loop import Loop, Observer, Parts
+from emomusic_edge.runtime.music import Music
+from emomusic_edge.runtime.predictors import AffectPredictor
+from emomusic_edge.runtime.scheduling import FramePacer, Limits, RateBudget, ScenePace
+from emomusic_edge.runtime.scheduling.machine_load import MachineLoad
+from emomusic_edge.runtime.scheduling.scene_pace import MAX_AGE_S, WORTHWHILE_MODEL_BYTES
+from emomusic_edge.runtime.summary import RunSummary
+from emomusic_edge.runtime.timing import FrameTime, RealTime
+
+from .models import affect_model, face_detector
+from .outside import feed_of, publisher_of
+from .sound import personal_music, player_of
+from .steadying import fusion_rule, stabilizer_of
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What one run is asked for beside the settings.
+
+    Attributes:
+        fast: read a file as fast as possible, time coming from its frames; muted.
+        max_frames: stop after that many.
+        stop: ends the run when it is set.
+        loop: read a file over and over.
+    """
+
+    fast: bool = False
+    max_frames: int | None = None
+    stop: threading.Event | None = None
+    loop: bool = False
+
+
+class App:
+    """One run of the service: load, then run; what was started is stopped again, last first, whatever happens."""
+
+    def __init__(self, settings: Settings, plan: RunPlan) -> None:
+        """Load everything that can be wrong before anything starts.
+
+        Raises:
+            EmomusicError: a source, model, index or setting cannot work.
+        """
+        # OpenCV's own threads beside ONNX Runtime's slow both.
+        cv2.setNumThreads(1)
+        self._plan = plan
+        self._settings = settings
+        self.broke_off: SourceError | None = None
+        self.source_name, self._feed = feed_of(settings, fast=plan.fast, loop=plan.loop)
+        with contextlib.ExitStack() as loaded:
+            self._player = player_of(settings, muted=settings.player.muted or plan.fast)
+            self._publisher = publisher_of(settings)
+            self.models, (music, self.calibration) = _models_and_music(settings, self._player, loaded)
+            give_back_freed_memory()
+            # What a model holds on the GPU is given back when a later one does not load, else at the end of the run.
+            self._loaded = loaded.pop_all()
+        self._summary = RunSummary()
+        self._timebase = FrameTime() if plan.fast else RealTime()
+        self._observers: list[Observer] = [self._summary.add]
+        parts = Parts(
+            feed=self._feed,
+            timebase=self._timebase,
+            detector=self.models.detector,
+            primary=PrimaryFace(settings.faces.hysteresis),
+            face_model=self.models.face,
+            face_margin=self.models.face_manifest.image.face_margin,
+            scene_model=self.models.scene,
+            fusion=fusion_rule(settings),
+            stabilizer=stabilizer_of(settings),
+            music=music,
+            publisher=self._publisher,
+            observers=self._observers,
+            scene_pace=ScenePace(max_age_s=_scene_max_age_s(settings)),
+            pacer=_pacer(settings, plan),
+        )
+        self._loop = Loop(parts, frames_per_second=settings.loop.frames_per_second)
+
+    @property
+    def broker(self) -> str | None:
+        """The MQTT broker's address and this node's name there; None when the smart home is switched off."""
+        mqtt = self._settings.mqtt
+        if not mqtt.enabled:
+            return None
+        where = str(mqtt.unix_socket) if mqtt.unix_socket is not None else f"{mqtt.host}:{mqtt.effective_port}"
+        return f"{where}, as {mqtt.node}:"
+
+    def observe(self, observer: Observer) -> None:
+        """Have every snapshot told to `observer` too, from the next one on."""
+        self._observers.append(observer)
+
+    def run(self) -> dict[str, Any]:
+        """Start the parts, go on until the frames end or a stop is asked for, stop the parts.
+
+        Returns:
+            The summary (see RunSummary.finish). A file that broke off is among its reasons and in `broke_off`.
+
+        Raises:
+            SourceError: the source does not open.
+        """
+        with contextlib.ExitStack() as started:
+            started.callback(self._loaded.close)
+            for part in (self._player, self._publisher, self._feed):
+                started.callback(part.close)
+                part.start()
+            started_s = time.perf_counter()
+            _tell_systemd("READY=1")
+            try:
+                self._loop.run(self._plan.stop or threading.Event(), max_frames=self._plan.max_frames)
+            except SourceError as error:
+                # What was seen until then is not lost: the caller writes it down, then tells the error.
+                self.broke_off = error
+            _tell_systemd("STOPPING=1")
+            seconds = time.perf_counter() - started_s
+        return self._summary.finish(seconds, self.models.providers, dropped=self._feed.dropped)
+
+
+def _tell_systemd(state: str) -> None:
+    """A word to the service manager; of no effect when there is none."""
+    sdnotify.SystemdNotifier().notify(state)
+
+
+def _models_and_music(
+    settings: Settings, player: Player, loaded: contextlib.ExitStack
+) -> tuple[Models, tuple[Music, Calibration | None]]:
+    """Load them side by side: while one is read, another is parsed, and the matcher's libraries are imported."""
+    with ThreadPoolExecutor(thread_name_prefix="load") as pool:
+        scene = pool.submit(affect_model, settings.models.scene, "scene", settings, loaded)
+        face = pool.submit(affect_model, settings.models.face, "face", settings, loaded)
+        detector = pool.submit(face_detector, settings, loaded)
+        music = pool.submit(personal_music, settings, player, loaded)
+        # In this order, so that of several faults always the same one is told.
+        models = _models(scene.result(), face.result(), detector.result())
+        return models, music.result()
+
+
+def _models(
+    scene: tuple[AffectPredictor, Manifest],
+    face: tuple[AffectPredictor, Manifest],
+    detector: tuple[FaceDetector, str],
+) -> Models:
+    providers = {"detector": detector[1], "face": face[0].provider, "scene": scene[0].provider}
+    return Models(detector[0], face[0], face[1], scene[0], scene[1], providers)
+
+
+def _scene_max_age_s(settings: Settings) -> float:
+    if settings.loop.scene_max_age_s is not None:
+        return settings.loop.scene_max_age_s
+    model = find_bundle(settings.models.scene, settings) / MODEL_NAME
+    return MAX_AGE_S if model.stat().st_size >= WORTHWHILE_MODEL_BYTES else 0.0
+
+
+def _pacer(settings: Settings, plan: RunPlan) -> FramePacer:
+    loop = settings.loop
+    limits = Limits(loop.frames_per_second, loop.max_cpu_percent, loop.max_temperature_c)
+    # As fast as possible is what was asked for: no budget then.
+    return FramePacer(RateBudget(limits), None if plan.fast else MachineLoad())

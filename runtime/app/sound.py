@@ -1,0 +1,116 @@
+"""Builds the music side: index, choice, what was learned of a person, and player."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+
+from emomusic_edge.config import Settings
+from emomusic_edge.contracts import Player, ValenceArousal
+from emomusic_edge.deam_index.alignment import Alignment, AlignmentMethod
+from emomusic_edge.deam_index.audio_files import playable_files
+from emomusic_edge.deam_index.index_file import read_index
+from emomusic_edge.deam_index.loudness_file import song_gains_db
+from emomusic_edge.deam_index.music_index import MusicIndex
+from emomusic_edge.paths import DataLayout
+from emomusic_edge.runtime.audio.player import MusicPlayer
+from emomusic_edge.runtime.calibration import Calibration, read_calibration
+from emomusic_edge.runtime.choice.feedback_memory import FeedbackMemory
+from emomusic_edge.runtime.choice.feedback_store import FeedbackStore
+from emomusic_edge.runtime.choice.rule import ChoiceRule
+from emomusic_edge.runtime.locate import audio_roots, index_file, loudness_file
+from emomusic_edge.runtime.matcher import Matcher
+from emomusic_edge.runtime.music import Music
+from emomusic_edge.runtime.targets import NO_SHIFT, Targets
+
+
+def personal_music(
+    settings: Settings, player: Player, loaded: contextlib.ExitStack
+) -> tuple[Music, Calibration | None]:
+    """The music side with what was learned of a person, and that person's calibration.
+
+    Raises:
+        EmomusicError: the index or the calibration is missing or broken, or none of the songs has its audio.
+    """
+    layout = DataLayout(settings.paths.data_dir)
+    calibration = read_calibration(layout.calibration(settings.music.person))
+    index = read_index(index_file(settings))
+    feedback = FeedbackMemory(FeedbackStore(layout.likes, index.name))
+    loaded.callback(feedback.close)
+    shift = NO_SHIFT if calibration is None else calibration.shift
+    return music_of(settings, index, player, feedback=feedback, shift=shift), calibration
+
+
+def music_of(
+    settings: Settings,
+    index: MusicIndex,
+    player: Player,
+    *,
+    feedback: FeedbackMemory | None = None,
+    shift: ValenceArousal = NO_SHIFT,
+    without_audio: bool = False,
+) -> Music:
+    """The music side, for a player.
+
+    Args:
+        settings: mode and rule, and where the audio is.
+        index: the songs.
+        player: told what to play.
+        feedback: what likes taught; None begins with nothing and keeps nothing.
+        shift: a person's calibration.
+        without_audio: takes every song as playable, whether its file is there or not; for a player without a device.
+
+    Raises:
+        IndexFileError: none of the songs has its audio.
+    """
+    roots = audio_roots(settings)
+    mode, music = settings.mode, settings.music
+    matcher = Matcher(
+        index,
+        roots,
+        np.ones(index.song_count, np.bool_) if without_audio else playable_files(index, roots),
+        choice_rule(settings),
+        seed=music.seed,
+        gains_db=None if without_audio else song_gains_db(index, loudness_file(settings)),
+    )
+    targets = Targets(
+        Alignment(index, AlignmentMethod(music.alignment)),
+        mode=mode.mode,
+        mood=ValenceArousal(mode.manual_valence, mode.manual_arousal),
+        guide_goal=ValenceArousal(mode.goal_valence, mode.goal_arousal),
+        guide_steps=mode.guide_steps,
+        nearest_music=matcher.nearest_music,
+        shift=shift,
+    )
+    return Music(targets, matcher, player, feedback)
+
+
+def choice_rule(settings: Settings) -> ChoiceRule:
+    """The rule of the choice as set."""
+    music = settings.music
+    return ChoiceRule(
+        radius=music.affect_radius,
+        margin=music.switch_margin,
+        recent=music.recent_songs,
+        spacing=music.spacing_songs,
+        dwell_s=music.dwell_s,
+        fade_s=settings.player.crossfade_s,
+    )
+
+
+def player_of(settings: Settings, *, muted: bool) -> Player:
+    """The player; muted, it keeps time without a device."""
+    output = None
+    if not muted:
+        # pygame is a fifth of the start-up time and of no use without sound.
+        from emomusic_edge.runtime.audio.mixer import StreamMixer
+        from emomusic_edge.runtime.audio.sdl import SdlSink
+
+        output = StreamMixer(SdlSink())
+    return MusicPlayer(
+        output,
+        crossfade_s=settings.player.crossfade_s,
+        volume=settings.player.volume,
+        retry_s=settings.player.device_retry_s,
+    )

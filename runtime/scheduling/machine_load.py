@@ -1,0 +1,43 @@
+"""Reads how busy this process and how hot the machine is."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+_THERMAL = Path("/sys/class/thermal")
+# What no working sensor of a running machine says: unused inputs give 0, -40, 127 or 255.
+_COLDEST_C, _HOTTEST_C = 1.0, 125.0
+
+
+class MachineLoad:
+    """A scheduling.Machine for Linux.
+
+    Args:
+        thermal: the kernel's folder of temperature sensors.
+    """
+
+    def __init__(self, thermal: Path = _THERMAL) -> None:
+        self._cores = os.cpu_count() or 1
+        self._sensors = sorted(thermal.glob("thermal_zone*/temp"))
+
+    def cpu_s(self) -> float:
+        """See Machine.cpu_s."""
+        return time.process_time() / self._cores
+
+    def temperature_c(self) -> float | None:
+        """See Machine.temperature_c. A sensor that does not answer (a part without power) or says nonsense counts not.
+
+        The kernel gives millidegrees (Documentation/ABI/testing/sysfs-class-thermal).
+        """
+        told = [value for sensor in self._sensors if (value := _read_c(sensor)) is not None]
+        return max(told, default=None)
+
+
+def _read_c(sensor: Path) -> float | None:
+    try:
+        value_c = int(sensor.read_text(encoding="ascii")) / 1000.0
+    except (OSError, ValueError):
+        return None
+    return value_c if _COLDEST_C <= value_c <= _HOTTEST_C else None

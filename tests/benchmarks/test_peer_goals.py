@@ -1,0 +1,182 @@
+"""The goals' table: bounds on the right side, nothing missing is called met, nothing noisy is called trusted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from bench_peers import parse
+from side_by_side.goals import Figure, Goal, judge
+from side_by_side.result import Result, write_json
+from side_by_side.roster import DUELS, MEMBERS
+from side_by_side.service import ServiceFigures
+from side_by_side.tables import goal_rows, markdown, peer_rows
+from side_by_side.turns import IDLE_BOUND
+
+from emomusic_edge.runtime.bench.machine import read_machine
+from emomusic_edge.runtime.bench.noise import noise_verdict
+
+QUIET = [3.0] * 50
+NOISY = [3.0] * 30 + [6.0] * 20
+
+MET = {
+    "seed_loop": 3500.0,
+    "pair_fp32": 99.0,
+    "pair_int8": 38.0,
+    **{f"{source}_{precision}_T5": 20.0 for source in ("scene", "face") for precision in ("fp32", "int8")},
+    **{f"{source}_{precision}_T64": 20.5 for source in ("scene", "face") for precision in ("fp32", "int8")},
+    "scene_heads": 0.24,
+    "face_heads": 0.11,
+    "face_int8_T20": 7.0,
+    "hsemotion": 14.0,
+    "scene_fp32_graph": 58.0,
+    "products_ort": 48.0,
+    "products_numpy": 70.0,
+    "detector_short": 1.5,
+    "mediapipe_short": 2.3,
+    "detector_full": 4.0,
+    "mediapipe_full": 6.6,
+}
+SERVICE = ServiceFigures(
+    start_s=[1.2, 1.3, 9.0],
+    resident_mib=[290.0, 300.0],
+    step_ms=[40.0] * 20,
+    neither_ms=[0.8] * 20,
+    age_ms=[70.0] * 98 + [500.0] * 2,
+    imported=[],
+)
+
+
+def rounds(times: dict[str, float]) -> dict[str, list[list[float]]]:
+    return {case: [[time, time], [time, time]] for case, time in times.items()}
+
+
+def result(noise: list[float] = QUIET, **changes: object) -> Result:
+    measured = rounds(MET)
+    made = Result(
+        created_at=datetime(2026, 1, 1, tzinfo=timezone.utc),
+        machine=read_machine(),
+        quick=False,
+        seconds=60.0,
+        noise=noise_verdict(noise),
+        idle_share=0.0,
+        about={"ours": "emomusic-edge"},
+        facts={"products_flop": 8_830_000_000, "products_peak_flop": 1},
+        memory_mib={"ours": 700.0},
+        missing={"fer": ".venv-fer is not there: make peer-fer"},
+        rounds_ms=measured,
+        service=SERVICE,
+        goals=judge(measured, SERVICE, {}),
+    )
+    return dataclasses.replace(made, **changes)
+
+
+def test_figures_within_their_bounds_meet_all_twelve_goals() -> None:
+    goals = judge(rounds(MET), SERVICE, {})
+    assert len(goals) == 12
+    assert [goal.what for goal in goals if goal.met is not True] == []
+
+
+@pytest.mark.parametrize(
+    ("case", "value", "place"),
+    [
+        ("seed_loop", 3400.0, 0),
+        ("pair_int8", 39.5, 1),
+        ("face_int8_T64", 21.5, 2),
+        ("scene_heads", 0.26, 3),
+        ("face_heads", 0.13, 3),
+        ("hsemotion", 11.0, 4),
+        ("scene_fp32_graph", 61.0, 5),
+        ("products_numpy", 40.0, 5),
+        ("mediapipe_short", 1.9, 6),
+        ("detector_full", 5.5, 6),
+    ],
+)
+def test_one_figure_on_the_wrong_side_misses_its_goal(case: str, value: float, place: int) -> None:
+    goals = judge(rounds({**MET, case: value}), SERVICE, {})
+    assert goals[place].met is False
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"neither_ms": [2.5] * 20, "step_ms": [100.0] * 20}, 7),
+        ({"neither_ms": [1.5] * 20}, 7),
+        ({"age_ms": [101.0] * 20}, 8),
+        ({"resident_mib": [100.0, 340.0]}, 9),
+        ({"start_s": [1.6, 1.6, 1.2]}, 10),
+        ({"imported": ["onnx"]}, 11),
+    ],
+)
+def test_one_figure_of_the_service_on_the_wrong_side(change: dict[str, object], place: int) -> None:
+    goals = judge(rounds(MET), dataclasses.replace(SERVICE, **change), {})
+    assert goals[place].met is False
+
+
+def test_megabytes_are_a_million_bytes() -> None:
+    """334 MiB are 350.2 MB."""
+    assert judge({}, dataclasses.replace(SERVICE, resident_mib=[334.0]), {})[9].met is False
+
+
+def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
+    goals = judge({}, None, {"hsemotion": "it is not there", "service": "no broker"})
+    assert [goal.met for goal in goals] == [None] * 12
+    assert all(figure.missing for goal in goals for figure in goal.figures)
+    assert "no broker" in goals[9].figures[0].missing
+
+
+def test_a_goal_half_measured_is_missed_when_that_half_is() -> None:
+    well, ill = Figure("", 1.0, "ms", 2.0), Figure("", 3.0, "ms", 2.0)
+    absent = Figure("", None, "ms", 2.0, missing="gone")
+    assert Goal("", (well, absent)).met is None
+    assert Goal("", (ill, absent)).met is False
+    assert Goal("", (well, well)).met is True
+
+
+def test_only_a_quiet_whole_run_is_trusted() -> None:
+    assert result().trusted
+    for untrusted in (result(NOISY), result(QUIET[:5]), result(idle_share=2 * IDLE_BOUND), result(quick=True)):
+        assert not untrusted.trusted
+        assert untrusted.verdict in markdown(untrusted)
+    assert "TOO NOISY TO TRUST" in result(NOISY).verdict
+    assert "TOO NOISY TO TRUST" in result(idle_share=2 * IDLE_BOUND).verdict
+
+
+def test_the_tables_have_a_row_for_each_goal_and_peer_and_tell_what_is_missing() -> None:
+    told = result()
+    assert [row[-1] for row in goal_rows(told)] == ["yes"] * 12
+    rows = peer_rows(told)
+    assert len(rows) == len(DUELS)
+    assert any("not measured" in cell for row in rows for cell in row)
+    assert ".venv-fer is not there: make peer-fer" in markdown(told)
+    table = [line for line in markdown(told).splitlines() if line.startswith("|")]
+    assert len(table) == 2 + 12 + 2 + len(DUELS)
+
+
+def test_the_json_holds_every_time_and_the_verdict(tmp_path: Path) -> None:
+    write_json(tmp_path / "new" / "bench.json", result(NOISY))
+    told = json.loads((tmp_path / "new" / "bench.json").read_text())
+    assert told["trusted"] is False
+    assert told["rounds_ms"]["seed_loop"] == [[3500.0, 3500.0], [3500.0, 3500.0]]
+    assert [goal["met"] for goal in told["goals"]] == [True] * 12
+    assert told["not_measured"] == {"fer": ".venv-fer is not there: make peer-fer"}
+
+
+def test_quick_is_short() -> None:
+    quick, whole = parse(["--quick"]), parse([])
+    assert (quick.rounds, quick.service_seconds) < (whole.rounds, whole.service_seconds)
+    assert parse(["--only", "haar", "--only", "service"]).only == ["haar", "service"]
+    with pytest.raises(SystemExit):
+        parse(["--only", "nobody"])
+
+
+def test_every_peer_has_a_target_and_a_module(repo: Path) -> None:
+    makefile = (repo / "Makefile").read_text()
+    page = (repo / "docs" / "peers.md").read_text()
+    for member in MEMBERS:
+        assert f"\n{member.make}:" in makefile
+        assert (repo / "benchmarks" / "peers" / f"{member.module}.py").is_file()
+        assert f"make {member.make}" in page

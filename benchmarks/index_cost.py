@@ -41,7 +41,9 @@ _LARGE = """
 import sys, time
 from pathlib import Path
 from emomusic_edge.deam_index.index_file import read_index
-from emomusic_edge.deam_index.window_tree import WindowTree
+from emomusic_edge.contracts import ValenceArousal
+from emomusic_edge.runtime.choice.rule import ChoiceRule, SongChoice
+import numpy as np
 
 def status_mb(field):
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
@@ -51,12 +53,12 @@ imported = status_mb("VmRSS")
 start_s = time.perf_counter()
 index = read_index(Path(sys.argv[1]))
 loaded_s, loaded = time.perf_counter() - start_s, status_mb("VmRSS")
-tree = WindowTree(index.points)
+choice = SongChoice(index, np.ones(index.song_count, np.bool_), ChoiceRule())
 for number in range(2000):
-    distances, rows = tree.nearest(((number % 7 - 3) / 10, (number % 5 - 2) / 10), 20)
-    song = index.song[rows[0]]
-    index.titles[song], index.files[song], index.start_s[rows[0]]
-tree.within((0.1, 0.1), 0.03)
+    row = choice.choose(ValenceArousal((number % 7 - 3) / 10, (number % 5 - 2) / 10))
+    song = int(index.song[row])
+    index.titles[song], index.files[song], index.start_s[row]
+    choice.played(song)
 index.row_of("123456")
 print(imported, loaded_s, loaded, status_mb("VmRSS"), status_mb("VmHWM"))
 """
@@ -142,7 +144,7 @@ def main() -> None:
         print(
             f"{LARGE_SONGS:,} songs, {LARGE_SONGS * WINDOWS_PER_SONG:,} windows, {path.stat().st_size / 1e6:.0f} MB: "
             f"loaded in {seconds:.2f} s; resident {imported:.0f} MB after the imports, {loaded:.0f} loaded, "
-            f"{after:.0f} with its tree after 2,000 queries, {peak:.0f} at most"
+            f"{after:.0f} ready to choose and after 2,000 choices, {peak:.0f} at most"
         )
 
 

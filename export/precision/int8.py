@@ -39,6 +39,7 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from emomusic_edge.errors import ModelError
 
 from .graph_parts import ones_masks, stripped, weighted_nodes, with_a_pair_for_each_consumer, with_exact_shortcuts
+from .int8_layout import with_normalisation_in_weights, with_pooling_in_int8
 
 Calibration = Literal["minmax", "percentile", "entropy"]
 _METHODS = {
@@ -79,6 +80,7 @@ def int8_from_fp32(
     source = onnx.ModelProto()
     source.CopyFrom(model)
     del source.graph.value_info[:]
+    with_normalisation_in_weights(source)
     # Else the quantiser advises a preparation that fuses LayerNorm and attention into operators TensorRT does not know.
     onnx.helper.set_model_props(source, {"onnx.quant.pre_process": "onnxruntime.quant"})
     with tempfile.TemporaryDirectory(prefix="emomusic-edge-") as scratch:
@@ -102,6 +104,7 @@ def int8_from_fp32(
             raise ModelError(f"ONNX Runtime could not quantise the graph: {cause}") from cause
         quantised = onnx.load(target)
     with_exact_shortcuts(quantised, nodes)
+    with_pooling_in_int8(quantised)
     with_a_pair_for_each_consumer(quantised)
     return stripped(quantised, model)
 

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emomusic_edge.contracts import ValenceArousal
+from emomusic_edge.deam_index.mapped import release_pages
 from emomusic_edge.deam_index.music_index import MusicIndex
 from emomusic_edge.deam_index.window_tree import WindowTree
 
@@ -41,6 +42,8 @@ DUE_SHARE = 4
 # Trees and numpy round differently: what lies this near to a bound is looked at again.
 _TIE = 1e-9
 _FIRST_K = 32
+# Rows looked at together: of two million, all at once would hold a map of the whole file and arrays beside it.
+_SLICE = 1 << 16
 
 _NOTHING = Counts()
 
@@ -83,12 +86,8 @@ class SongChoice:
         self._index = index
         self._rule = rule
         self._playable = playable.copy()
-        left_s = index.song_end_s[index.song] - index.start_s
-        whole = left_s - rule.fade_s >= rule.dwell_s
-        there = playable[index.song]
-        rows = np.flatnonzero(there & whole).astype(np.int32)
+        rows, self._late_rows = _whole_and_late(index, playable, rule)
         self._whole = WindowTree(index.points, None if len(rows) == index.window_count else rows)
-        self._late_rows = np.flatnonzero(there & ~whole).astype(np.int32)
         self._late: WindowTree | None = None
         self._stamp = np.zeros(index.song_count, np.int64)  # 0 never, else higher for a later choice
         self._order: dict[int, None] = {}  # songs by their last choice
@@ -98,6 +97,7 @@ class SongChoice:
         self._counts: dict[int, Counts] = {}
         self._disliked = np.empty(0, np.int64)
         self._generator = np.random.default_rng(seed)
+        release_pages(index.points)
 
     @property
     def playable_songs(self) -> int:
@@ -157,7 +157,7 @@ class SongChoice:
     ) -> int:
         allowed = self._allowed(playing)
         near = self._around(starts, target, self._rule.radius, nearer_than, allowed)
-        if self._fresh(self._index.song[near]).any():
+        if self._fresh(self._songs(near)).any():
             return self._due(near, target)
         of_all = self._nearest(starts, target, lambda songs: self._playable[songs])
         reach = max(self._rule.radius, (of_all[0] if of_all else 0.0) + self._rule.margin)
@@ -171,7 +171,7 @@ class SongChoice:
 
     def _due(self, rows: NDArray[np.intp], target: ValenceArousal) -> int:
         """The best among candidates."""
-        songs, distances = self._index.song[rows], self._distances(rows, target)
+        songs, distances = self._songs(rows), self._distances(rows, target)
         by_song = np.lexsort((rows, distances, songs))
         _, first = np.unique(songs[by_song], return_index=True)
         best = by_song[first]
@@ -221,7 +221,7 @@ class SongChoice:
     ) -> NDArray[np.intp]:
         rows = starts.within(target, radius * (1.0 + _TIE))
         distances = self._distances(rows, target)
-        return rows[(distances <= radius) & (distances < nearer_than) & allowed(self._index.song[rows])]
+        return rows[(distances <= radius) & (distances < nearer_than) & allowed(self._songs(rows))]
 
     def _nearest(
         self, starts: WindowTree, target: ValenceArousal, allowed: _Allowed, *, at_most: float = math.inf
@@ -230,7 +230,7 @@ class SongChoice:
         k = min(_FIRST_K, starts.size)
         while k:
             distances, rows = starts.nearest(target, k)
-            fits = np.flatnonzero(allowed(self._index.song[rows]))
+            fits = np.flatnonzero(allowed(self._songs(rows)))
             # a neighbour as far as the last one found may have equals that were not found
             if len(fits) and (k == starts.size or distances[-1] > distances[fits[0]] * (1.0 + _TIE)):
                 tied = rows[fits[distances[fits] <= distances[fits[0]] * (1.0 + _TIE)]]
@@ -242,8 +242,15 @@ class SongChoice:
             k = min(4 * k, starts.size)
         return None
 
+    def _songs(self, rows: NDArray[np.intp]) -> NDArray[np.int32]:
+        songs: NDArray[np.int32] = self._index.song[rows]
+        # Around each touched byte of a mapped index the kernel maps megabytes.
+        release_pages(self._index.song)
+        return songs
+
     def _distances(self, rows: NDArray[np.intp], target: ValenceArousal) -> NDArray[np.float64]:
         offset = self._index.points[rows].astype(np.float64) - np.asarray(target, np.float64)
+        release_pages(self._index.points)
         distances: NDArray[np.float64] = np.hypot(offset[:, 0], offset[:, 1])
         return distances
 
@@ -253,3 +260,28 @@ class SongChoice:
         last = list(islice(reversed(self._order), max(rule.recent, rule.spacing) + 1))
         self._recent_above = int(self._stamp[last[rule.recent]]) if len(last) > rule.recent else 0
         self._stale_above = int(self._stamp[last[rule.spacing]]) if len(last) > rule.spacing else 0
+
+
+def _whole_and_late(
+    index: MusicIndex, playable: NDArray[np.bool_], rule: ChoiceRule
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The rows of playable windows that leave the dwell time before the closing fade, and of those that do not."""
+    leaves = np.empty(index.window_count, np.bool_)
+    there = np.empty(index.window_count, np.bool_)
+    for first in range(0, index.window_count, _SLICE):
+        part = slice(first, first + _SLICE)
+        song = index.song[part]
+        leaves[part] = index.song_end_s[song] - index.start_s[part] - rule.fade_s >= rule.dwell_s
+        there[part] = playable[song]
+    return _rows_of(there & leaves), _rows_of(there & ~leaves)
+
+
+def _rows_of(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Where a mask is set; numpy's own way takes twice the memory."""
+    rows = np.empty(np.count_nonzero(mask), np.int32)
+    filled = 0
+    for first in range(0, len(mask), _SLICE):
+        found = np.flatnonzero(mask[first : first + _SLICE])
+        rows[filled : filled + len(found)] = first + found
+        filled += len(found)
+    return rows

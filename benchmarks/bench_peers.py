@@ -73,6 +73,7 @@ def _measure(chosen: argparse.Namespace) -> None:
     from rich.console import Console
     from side_by_side.goals import judge
     from side_by_side.prepare import prepare
+    from side_by_side.provenance import model_hashes, revision
     from side_by_side.result import Result, write_json
     from side_by_side.tables import markdown, view
 
@@ -87,22 +88,26 @@ def _measure(chosen: argparse.Namespace) -> None:
 
     with tempfile.TemporaryDirectory(prefix="emomusic-bench-") as scratch:
         inputs = prepare(Path(scratch), announce)
+        bundles, code = model_hashes(inputs.bundles), revision(REPO)
         turns, loaded, memory, missing = _workers(chosen, inputs, console, announce)
         service = _service(chosen, inputs, Path(scratch), missing, announce)
+    facts = {key: value for told in loaded.values() for key, value in told.facts.items()}
     result = Result(
         created_at=datetime.now(timezone.utc),
         machine=machine,
+        revision=code,
+        bundles=bundles,
         quick=chosen.quick,
         seconds=turns.seconds,
-        noise=noise_verdict(turns.noise_ms),
+        noise=noise_verdict(turns.noise_ms) if turns.rounds_ms else None,
         idle_share=turns.idle_share,
         about={name: told.about for name, told in loaded.items()},
-        facts={key: value for told in loaded.values() for key, value in told.facts.items()},
+        facts=facts,
         memory_mib=memory,
         missing=missing,
         rounds_ms=turns.rounds_ms,
         service=service,
-        goals=judge(turns.rounds_ms, service, missing),
+        goals=judge(turns.rounds_ms, service, missing, facts),
     )
     console.print(view(result))
     if chosen.json:
@@ -119,13 +124,13 @@ def _workers(
 ) -> tuple[Turns, dict[str, Loaded], dict[str, float], dict[str, str]]:
     """Start those that take part one after another, and let all their cases take turns."""
     from side_by_side.turns import Case
-    from side_by_side.worker_process import PeerError, WorkerProcess
+    from side_by_side.worker_process import PeerError, WorkerProcess, plain_environment
 
     missing: dict[str, str] = {}
     loaded: dict[str, Loaded] = {}
     cases: list[Case] = []
     workers: list[WorkerProcess] = []
-    environment = {**os.environ, "PYTHONPATH": str(REPO / "benchmarks")}
+    environment = {**plain_environment(os.environ), "PYTHONPATH": str(REPO / "benchmarks")}
     with contextlib.ExitStack() as started:
         for member in MEMBERS:
             if chosen.only and member.name not in chosen.only:
@@ -188,17 +193,21 @@ def _service(
     from side_by_side.service import measure_service
     from side_by_side.worker_process import PeerError
 
+    from emomusic_edge.runtime.bench.noise import FixedWork
+
     if chosen.only and SERVICE not in chosen.only:
         return None
     try:
-        return measure_service(
-            inputs,
-            demo_clip(),
-            scratch,
-            starts=chosen.starts,
-            seconds=chosen.service_seconds,
-            announce=announce,
-        )
+        with contextlib.closing(FixedWork(os.sched_getaffinity(0))) as fixed_work:
+            return measure_service(
+                inputs,
+                demo_clip(),
+                scratch,
+                starts=chosen.starts,
+                seconds=chosen.service_seconds,
+                fixed_work=fixed_work,
+                announce=announce,
+            )
     except PeerError as error:
         missing[SERVICE] = str(error)
         return None

@@ -31,6 +31,13 @@ STEP_S = 0.5
 # file in -1..1 with slips has few.
 _TENFOLD_SHARE = 0.25
 
+# Ratings on -3..3 or -5..5 have most of theirs outside -1..1 too; DEAM's, times ten, reach -8.3 and 9.0.
+_TENFOLD_LEAST = 5.0
+
+# Of DEAM's songs 57 % have no valence below zero and 58 % no arousal. That none of so many has one happens by chance
+# once in twelve million files; on 0..1 it is always so.
+_TELLING_SONGS = 30
+
 _SAMPLE = re.compile(r"sample_(\d{1,9})ms", re.ASCII)
 
 
@@ -74,7 +81,8 @@ class AnnotationSet:
 class _Table:
     file: SourceFile
     first_s: float
-    rows: dict[int, NDArray[np.float64]]  # NaN where a cell is empty
+    rows: dict[int, NDArray[np.float64]]  # in -1..1, NaN where a cell is empty
+    tenfold: bool | None  # None where no cell is filled
     note: str
 
 
@@ -82,11 +90,12 @@ def read_annotations(place: Path) -> AnnotationSet:
     """Read what a folder, or a .zip archive, of DEAM holds.
 
     A song ends, for both axes, with the last instant that both have: nine songs of DEAM differ in length, and two of
-    these have one stray valence long after their end. A file in -10..10 is recognised and divided by ten.
+    these have one stray valence long after their end. Files in -10..10 are recognised and divided by ten.
 
     Raises:
         IndexFileError: a file is missing or of another layout, a cell is no number or out of range (file, row and
-            column are named), or the two dynamic files do not hold the same songs and instants.
+            column are named), a file is on another scale, or the two dynamic files are not on the same scale or do
+            not hold the same songs and instants.
     """
     files = find_deam(place)
     songs: tuple[SongAnnotation, ...] = ()
@@ -104,7 +113,7 @@ def read_annotations(place: Path) -> AnnotationSet:
     return AnnotationSet(
         songs,
         sha256,
-        notes + title_notes,
+        files.notes + notes + title_notes,
         song_level,
         {file.name: file.sha256 for file in files.song_level},
         titles,
@@ -118,6 +127,11 @@ def _dynamic(valence_file: SourceFile, arousal_file: SourceFile) -> tuple[tuple[
             f"{valence_file.shown} starts at {valence.first_s} s and {arousal_file.shown} at {arousal.first_s} s; "
             "the same first instant was expected.",
             mend=_MEND,
+        )
+    if None not in (valence.tenfold, arousal.tenfold) and valence.tenfold != arousal.tenfold:
+        ten, one = (valence, arousal) if valence.tenfold else (arousal, valence)
+        raise IndexFileError(
+            f"{ten.file.shown} is in -10..10 and {one.file.shown} in -1..1; the same scale was expected.", mend=_MEND
         )
     if odd := sorted(valence.rows.keys() ^ arousal.rows.keys()):
         raise IndexFileError(
@@ -211,9 +225,14 @@ def _in_deam_units(
     lines: dict[int, int],
 ) -> _Table:
     everything = np.concatenate(list(rows.values()))
-    size = np.abs(everything[~np.isnan(everything)])
+    everything = everything[~np.isnan(everything)]
+    if not len(everything):
+        return _Table(file, first_s, rows, tenfold=None, note="")
     unit = DEAM.high.valence
-    tenfold = len(size) > 0 and float((size > unit).mean()) >= _TENFOLD_SHARE
+    low, high = float(everything.min()), float(everything.max())
+    tenfold = float((np.abs(everything) > unit).mean()) >= _TENFOLD_SHARE
+    if tenfold and (low >= 0 or high <= 0 or max(-low, high) <= _TENFOLD_LEAST):
+        raise _another_scale(file, low, high)
     limit = 10 * unit if tenfold else unit
     for song, values in rows.items():
         outside = np.flatnonzero(np.abs(values) > limit)
@@ -224,7 +243,16 @@ def _in_deam_units(
                 f"{-limit:g}..{limit:g} was expected.",
                 mend=_MEND,
             )
+    if low >= 0 and sum(bool((values >= 0).any()) for values in rows.values()) >= _TELLING_SONGS:
+        raise _another_scale(file, low, high)
     if not tenfold:
-        return _Table(file, first_s, rows, note="")
-    note = f"{file.name} holds values to {size.max():g}: read as -10..10 and divided by ten"
-    return _Table(file, first_s, {song: values / 10 for song, values in rows.items()}, note)
+        return _Table(file, first_s, rows, tenfold, note="")
+    note = f"{file.name} holds values from {low:g} to {high:g}: read as -10..10 and divided by ten"
+    return _Table(file, first_s, {song: values / 10 for song, values in rows.items()}, tenfold, note)
+
+
+def _another_scale(file: SourceFile, low: float, high: float) -> IndexFileError:
+    return IndexFileError(
+        f"{file.shown} holds values from {low:g} to {high:g}: neither -1..1 nor -10..10, which were expected.",
+        mend="Bring valence and arousal to -1..1, 0 in the middle of the scale that they were rated on.",
+    )

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from .music_index import MusicIndex
 
+_NO_FILE = (-1, -1)
+
 
 @dataclass(frozen=True, slots=True)
 class AudioRoots:
@@ -43,6 +45,11 @@ class AudioRoots:
             return None
         return found
 
+    def place_of(self, file: str) -> Path:
+        """Where a file of an index would be, whether it is there or not, and may be played or not."""
+        root, inside = self._split(file)
+        return root / inside
+
     def _split(self, file: str) -> tuple[Path, str]:
         first, slash, rest = file.partition("/")
         if slash and first in self.named:
@@ -51,27 +58,39 @@ class AudioRoots:
 
 
 def playable_files(index: MusicIndex, roots: AudioRoots) -> NDArray[np.bool_]:
-    """Which songs have their audio inside the declared folders: bool [S].
+    """Which songs have their audio inside the declared folders: bool [S]."""
+    return file_stamps(index, roots)[:, 0] >= 0
+
+
+def file_stamps(index: MusicIndex, roots: AudioRoots) -> NDArray[np.int64]:
+    """Size in bytes and time of change in ns of each song's file: int64 [S, 2], -1 where `path_of` gives none.
 
     Cheaper than `path_of` for every song: a folder is resolved once, and a file costs one lstat.
     """
     folders: dict[str, tuple[str, bool]] = {}
 
-    def there(file: str) -> bool:
+    def stamp(file: str) -> tuple[int, int]:
         folder, _, name = file.rpartition("/")
         if folder not in folders:
             folders[folder] = _real_folder(roots, folder, file)
         real, inside = folders[folder]
         if not inside:
-            return False
+            return _NO_FILE
         try:
-            mode = os.lstat(f"{real}/{name}").st_mode
+            status = os.lstat(f"{real}/{name}")
+            if stat.S_ISLNK(status.st_mode):
+                # rare, and where it leads is asked of the strict way
+                found = roots.path_of(file)
+                return _NO_FILE if found is None else _stamp(found.stat())
         except (OSError, ValueError):
-            return False
-        # a link is rare, and where it leads is asked of the strict way
-        return stat.S_ISREG(mode) or (stat.S_ISLNK(mode) and roots.path_of(file) is not None)
+            return _NO_FILE
+        return _stamp(status) if stat.S_ISREG(status.st_mode) else _NO_FILE
 
-    return np.fromiter((there(file) for file in index.files), np.bool_, index.song_count)
+    return np.fromiter(map(stamp, index.files), np.dtype((np.int64, 2)), index.song_count)
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
 
 
 def _real_folder(roots: AudioRoots, folder: str, file: str) -> tuple[str, bool]:

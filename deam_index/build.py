@@ -158,19 +158,31 @@ def audio_name(song_id: int | str) -> str:
     return f"{song_id}.mp3"
 
 
+@dataclass(frozen=True, slots=True)
+class SoundEnds:
+    """What was found in audio files.
+
+    Attributes:
+        end_s: where the sound ends, in seconds, by song.
+        troubles: why a file that is there does not decode, by song.
+    """
+
+    end_s: Mapping[int, float]
+    troubles: Mapping[int, str]
+
+
 def measure_audio(
     folder: Path, song_ids: Sequence[int], progress: Callable[[int, int], None] | None = None
-) -> dict[int, float]:
-    """Where the sound of each song ends, in seconds, read from the audio files' own headers.
+) -> SoundEnds:
+    """Where the sound of each song ends, read from the audio files' own headers.
 
     Args:
         folder: the audio folder.
-        song_ids: whose files to look for; songs without one are left out of the result.
+        song_ids: whose files to look for; songs without one that decodes are left out of the result.
         progress: called with songs done and in all.
 
     Raises:
         MissingExtraError: soundfile is not installed.
-        IndexFileError: a file is no audio file.
     """
     try:
         import soundfile
@@ -179,7 +191,8 @@ def measure_audio(
             "Measuring audio needs the package soundfile, which is not installed.",
             mend="pip install 'emomusic-edge[library]'",
         ) from cause
-    ends_s = {}
+    ends_s: dict[int, float] = {}
+    troubles: dict[int, str] = {}
     for done, song_id in enumerate(song_ids, start=1):
         path = folder / audio_name(song_id)
         if progress is not None:
@@ -188,11 +201,9 @@ def measure_audio(
             continue
         try:
             ends_s[song_id] = float(soundfile.info(str(path)).duration)
-        except (soundfile.SoundFileError, OSError) as cause:
-            raise IndexFileError(
-                f"{path} is not a readable audio file: {cause}.", mend="Remove or replace it."
-            ) from cause
-    return ends_s
+        except (soundfile.SoundFileError, OSError, RuntimeError) as cause:
+            troubles[song_id] = f"{path.name} does not decode: {str(cause).rpartition(': ')[2].rstrip('.')}"
+    return SoundEnds(ends_s, troubles)
 
 
 def _annotated_end_s(annotation: SongAnnotation) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -38,12 +38,14 @@ class DeamFiles:
         valence, arousal: the dynamic tables; None where there are none, then both.
         song_level: the static tables, averaged per song.
         metadata: the tables of artists and titles.
+        notes: what a person should know, e.g. that an archive cannot be read.
     """
 
     valence: SourceFile | None
     arousal: SourceFile | None
     song_level: tuple[SourceFile, ...] = ()
     metadata: tuple[SourceFile, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,40 +58,83 @@ class _Found:
 def find_deam(place: Path) -> DeamFiles:
     """Look for DEAM's tables in a folder and the .zip archives directly in it, or in one .zip archive.
 
-    An archive is read where it is; nothing is unpacked to the disk.
+    An archive is read where it is; nothing is unpacked to the disk. Tables that stand there twice with the same bytes,
+    in an archive and beside it unpacked, say, count once. Of several archives in a folder, one that cannot be used is
+    passed over with a note if the tables stand elsewhere.
 
     Raises:
         IndexFileError: there are neither dynamic nor static tables, one of the two dynamic ones is missing, there are
-            several pairs, or an archive is broken or holds what no annotation archive does: a member that leads out
-            of it, or expands beyond MAX_FILE_BYTES.
+            several pairs that differ, or the one archive is broken or holds what no annotation archive does: a member
+            that leads out of it, or expands beyond MAX_FILE_BYTES.
     """
+    troubles: list[IndexFileError] = []
     if place.is_dir():
         found = _in_folder(place)
         for archive in sorted(place.glob("*.zip")):
-            found += _in_archive(archive)
+            try:
+                found += _in_archive(archive)
+            except IndexFileError as trouble:
+                troubles.append(trouble)
     elif place.is_file():
         found = _in_archive(place)
     else:
         raise IndexFileError(f"{place} is neither a folder nor a .zip archive.", mend=MEND)
     pairs = _pairs(found)
-    song_level = [file for file in found if file.inside.name.startswith(_SONG_LEVEL)]
-    if len(pairs) > 1:
-        averaged = [pair for pair in pairs if "averaged per song" in str(pair[0].inside)]
-        pairs = averaged if len(averaged) == 1 else pairs
-    if len(pairs) > 1:
-        raise IndexFileError(
-            f"{place} holds several pairs of valence.csv and arousal.csv: {pairs[0][0].shown}, {pairs[1][0].shown}.",
-            mend="Name the folder of one of them with --deam.",
-        )
-    if not pairs and not song_level:
+    averaged = [pair for pair in pairs if "averaged per song" in str(pair[0].inside)]
+    pair = _the_one(place, averaged or pairs, troubles)
+    song_level = _different(file for file in found if file.inside.name.startswith(_SONG_LEVEL))
+    if pair is None and not song_level:
+        if troubles:
+            raise troubles[0]
         raise IndexFileError(f"{place} holds neither valence.csv with arousal.csv nor {_SONG_LEVEL}….csv.", mend=MEND)
-    valence, arousal = map(_read, pairs[0]) if pairs else (None, None)
+    valence, arousal = pair or (None, None)
     return DeamFiles(
         valence,
         arousal,
-        tuple(map(_read, song_level)),
-        tuple(_read(file) for file in found if file.inside.name.startswith(_METADATA)),
+        song_level,
+        _different(file for file in found if file.inside.name.startswith(_METADATA)),
+        tuple(_passed_over(place, trouble) for trouble in troubles),
     )
+
+
+def _passed_over(place: Path, trouble: IndexFileError) -> str:
+    """As a note, which goes into the index: without the folder, and without what parts notes."""
+    return f"passed over: {str(trouble).replace(f'{place}{os.sep}', '').replace('; ', ', ').rstrip('.')}"
+
+
+def _the_one(
+    place: Path, pairs: list[tuple[_Found, _Found]], troubles: list[IndexFileError]
+) -> tuple[SourceFile, SourceFile] | None:
+    """The pair, however often it stands there; one that cannot be read is added to the troubles if another can."""
+    one: tuple[SourceFile, SourceFile] | None = None
+    unread: list[IndexFileError] = []
+    for valence, arousal in pairs:
+        try:
+            pair = _read(valence), _read(arousal)
+        except IndexFileError as trouble:
+            unread.append(trouble)
+            continue
+        if one is None:
+            one = pair
+        elif any(old.sha256 != new.sha256 for old, new in zip(one, pair, strict=True)):
+            raise IndexFileError(
+                f"{place} holds several pairs of valence.csv and arousal.csv that differ: {one[0].shown}, "
+                f"{valence.shown}.",
+                mend="Name the folder of one of them with --deam.",
+            )
+    if one is None and unread:
+        raise unread[0]
+    troubles += unread
+    return one
+
+
+def _different(files: Iterable[_Found]) -> tuple[SourceFile, ...]:
+    """The files, read; of those with one name and the same bytes, the first."""
+    kept: dict[tuple[str, str], SourceFile] = {}
+    for found in files:
+        file = _read(found)
+        kept.setdefault((file.name, file.sha256), file)
+    return tuple(kept.values())
 
 
 def _pairs(found: list[_Found]) -> list[tuple[_Found, _Found]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -27,6 +29,14 @@ _SLACK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class _Unfit:
+    """A song whose file is there and cannot be played as rated."""
+
+    row: RatedStretch
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
 class BuiltLibrary:
     """An index and what a person should know of how it came about."""
 
@@ -47,7 +57,8 @@ def build_library(
 
     Rows may overlap. A row without start and end becomes one window over the whole song. Titles and artists come from
     the table, else from the file's tags, else from its name. A song whose file is missing is kept if all its rows
-    have an end (it is never chosen until the file is there), and left out if not.
+    have an end (it is never chosen until the file is there), and left out if not. A song whose file the player does
+    not decode, or ends before one of its rows, is left out.
 
     Args:
         file: the CSV file that the rows come from, for messages.
@@ -59,7 +70,7 @@ def build_library(
 
     Raises:
         MissingExtraError: mutagen is not installed.
-        IndexFileError: a row ends after its file, a file is no audio, or no file is there.
+        IndexFileError: no file is there and of use.
     """
     require_mutagen()
     songs: dict[str, list[RatedStretch]] = {}
@@ -67,25 +78,31 @@ def build_library(
         songs.setdefault(stretch.path, []).append(stretch)
     kept: list[tuple[str, list[RatedStretch], str, float]] = []
     missing: list[RatedStretch] = []
+    unfit: list[_Unfit] = []
     left_out = 0
     for done, (path, rows) in enumerate(songs.items(), start=1):
         found = roots.path_of(path)
-        tags = None if found is None else read_tags(found)
         if progress is not None:
             progress(done, len(songs))
-        if tags is None:
+        tags = None
+        if found is None:
             missing.append(rows[0])
             if any(row.end_s is None for row in rows):
                 left_out += 1
                 continue
-        kept.append((path, rows, _title(path, rows, tags), _end_s(file, rows, tags)))
-    if len(missing) == len(songs):
-        raise IndexFileError(
-            f"none of the {len(songs)} files that {file.shown} names is in {roots.folder} "
-            f"(row {missing[0].line}: {missing[0].path}).",
-            mend="Name the folder that the paths start from with --audio.",
-        )
-    notes = _missing_notes(missing, left_out, roots)
+        else:
+            try:
+                tags = read_tags(found)
+            except IndexFileError as cause:
+                unfit.append(_Unfit(rows[0], str(cause)))
+                continue
+            if (trouble := _beyond(rows, tags)) is not None:
+                unfit.append(trouble)
+                continue
+        kept.append((path, rows, _title(path, rows, tags), _end_s(rows, tags)))
+    if len(missing) + len(unfit) == len(songs):
+        raise _nothing_there(file, songs, missing, unfit, roots)
+    notes = _missing_notes(missing, left_out, roots) + _unfit_notes(unfit)
     flat = [
         (row.valence, row.arousal, row.start_s, min(end_s, row.end_s if row.end_s is not None else end_s), song)
         for song, (_, rows, _, end_s) in enumerate(kept)
@@ -132,18 +149,36 @@ def _title(path: str, rows: list[RatedStretch], tags: Tags | None) -> str:
     return shown_title(artist, title or path.rpartition("/")[2].rpartition(".")[0] or path)
 
 
-def _end_s(file: SourceFile, rows: list[RatedStretch], tags: Tags | None) -> float:
-    last = max((row for row in rows if row.end_s is not None), key=lambda row: row.end_s or 0.0, default=None)
-    if tags is None:
-        return last.end_s if last is not None and last.end_s is not None else 0.0
+def _end_s(rows: list[RatedStretch], tags: Tags | None) -> float:
+    return tags.length_s if tags is not None else max(row.end_s or 0.0 for row in rows)
+
+
+def _beyond(rows: list[RatedStretch], tags: Tags) -> _Unfit | None:
     for row in rows:
         if row.start_s >= tags.length_s or (row.end_s or 0.0) > tags.length_s + _SLACK_S:
             column, second = ("start", row.start_s) if row.start_s >= tags.length_s else ("end", row.end_s)
-            raise IndexFileError(
-                f"{file.shown} row {row.line}, column {column} is {second:g} s; {row.path} has {tags.length_s:.1f} s.",
-                mend="Correct the row, or put the right file in place.",
-            )
-    return tags.length_s
+            return _Unfit(row, f"column {column} is {second:g} s; {row.path} has {tags.length_s:.1f} s")
+    return None
+
+
+def _nothing_there(
+    file: SourceFile,
+    songs: dict[str, list[RatedStretch]],
+    missing: list[RatedStretch],
+    unfit: list[_Unfit],
+    roots: AudioRoots,
+) -> IndexFileError:
+    if not unfit:
+        return IndexFileError(
+            f"none of the {len(songs)} files that {file.shown} names is in {roots.folder} "
+            f"(row {missing[0].line}: {missing[0].path}).",
+            mend="Name the folder that the paths start from with --audio.",
+        )
+    return IndexFileError(
+        f"none of the {len(songs)} files that {file.shown} names is of use: {len(missing)} are not in {roots.folder}, "
+        f"{len(unfit)} do not decode or end before their rows (row {unfit[0].row.line}: {unfit[0].told}).",
+        mend="Put files in place that are FLAC, MP3, Ogg, WAV or AIFF and as long as the rows say.",
+    )
 
 
 def _missing_notes(missing: list[RatedStretch], left_out: int, roots: AudioRoots) -> tuple[str, ...]:
@@ -152,3 +187,14 @@ def _missing_notes(missing: list[RatedStretch], left_out: int, roots: AudioRoots
     first = f"the first, of row {missing[0].line}: {missing[0].path}"
     note = f"{len(missing)} files are not in {roots.folder} or lead out of it ({first})"
     return (note + (f"; {left_out} of these songs, rated as a whole, are left out" if left_out else ""),)
+
+
+def _unfit_notes(unfit: list[_Unfit]) -> tuple[str, ...]:
+    if not unfit:
+        return ()
+    kinds = Counter(PurePosixPath(one.row.path).suffix.casefold() or "no suffix" for one in unfit)
+    counted = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
+    return (
+        f"{len(unfit)} files ({counted}) do not decode or end before their rows, and these songs are left out "
+        f"(the first, row {unfit[0].row.line}: {unfit[0].told})",
+    )

@@ -100,7 +100,7 @@ def measure(path: Path) -> Loudness:
             block = int(_BLOCK_S * file.samplerate)
             while len(samples := file.read(block, dtype="float64", always_2d=True)):
                 meter.feed(samples)
-    except (soundfile.SoundFileError, OSError, RuntimeError, ValueError) as cause:
+    except (soundfile.SoundFileError, OSError, RuntimeError, TypeError, ValueError) as cause:
         raise IndexFileError(f"{path} does not decode: {cause}.", mend="Remove or replace it.") from cause
     return meter.result()
 

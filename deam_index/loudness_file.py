@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from emomusic_edge.artefacts import write_atomic
 from emomusic_edge.errors import IndexFileError
 
+from .audio_files import AudioRoots, file_stamps
 from .loudness import CEILING_DBTP, TARGET_LUFS, Loudness, gain_db
 from .music_index import MusicIndex
 
@@ -76,39 +77,53 @@ def read_lines(path: Path) -> Iterator[Measured]:
 
 
 def song_gains_db(
-    index: MusicIndex, path: Path, *, target_lufs: float = TARGET_LUFS, ceiling_dbtp: float = CEILING_DBTP
+    index: MusicIndex,
+    path: Path,
+    roots: AudioRoots | None = None,
+    *,
+    target_lufs: float = TARGET_LUFS,
+    ceiling_dbtp: float = CEILING_DBTP,
 ) -> NDArray[np.float32]:
-    """The gain of each song of an index: float32 [S], in dB; 0 for a song that was not measured.
+    """The gain of each song of an index: float32 [S], in dB.
+
+    A song that was not measured, does not decode, or whose file is not the one that was measured gets the median gain
+    of the others, at most 0 dB: beside songs that were brought down it would jump out. Where nothing was measured all
+    are played as they are.
 
     Args:
         index: whose songs.
         path: the loudness file; none means that nothing was measured.
+        roots: where the songs are, to compare size and time of each file with its line; None believes the lines.
         target_lufs: as of `gain_db`.
         ceiling_dbtp: as of `gain_db`.
 
     Raises:
         IndexFileError: as of `read_lines`.
     """
-    gains = np.zeros(index.song_count, np.float32)
-    if not path.exists():
-        return gains
-    # two arrays of numbers in place of a dictionary of 200,000 names
+
+    def row(line: Measured) -> tuple[int, int, int, float]:
+        gain = math.nan
+        if line.loudness is not None:
+            lufs, peak = line.loudness.integrated_lufs, line.loudness.true_peak_dbtp
+            gain = gain_db(lufs, peak, target_lufs=target_lufs, ceiling_dbtp=ceiling_dbtp)
+        return _key(line.file), line.size_bytes, line.changed_ns, gain
+
+    # arrays of numbers in place of a dictionary of 200,000 names
+    fields = [("key", "u8"), ("size_bytes", "i8"), ("changed_ns", "i8"), ("gain", "f4")]
+    lines = np.fromiter((row(line) for line in read_lines(path)), np.dtype(fields))
+    if not len(lines):
+        return np.zeros(index.song_count, np.float32)
+    lines = lines[np.argsort(lines["key"], kind="stable")]
     keys = np.fromiter(map(_key, index.files), np.uint64, index.song_count)
-    order = np.argsort(keys, kind="stable")
-    ranked = keys[order]
-    for measured in read_lines(path):
-        key = np.uint64(_key(measured.file))
-        gain = 0.0
-        if measured.loudness is not None:
-            gain = gain_db(
-                measured.loudness.integrated_lufs,
-                measured.loudness.true_peak_dbtp,
-                target_lufs=target_lufs,
-                ceiling_dbtp=ceiling_dbtp,
-            )
-        first, last = np.searchsorted(ranked, key, "left"), np.searchsorted(ranked, key, "right")
-        gains[order[first:last]] = gain
-    return gains
+    # of several lines for one file the last
+    of_song = lines[np.maximum(np.searchsorted(lines["key"], keys, "right") - 1, 0)]
+    measured = (of_song["key"] == keys) & ~np.isnan(of_song["gain"])
+    if roots is not None:
+        sizes_bytes, changed_ns = file_stamps(index, roots).T
+        measured &= (of_song["size_bytes"] == sizes_bytes) & (of_song["changed_ns"] == changed_ns)
+    gains = of_song["gain"]
+    others = min(0.0, float(np.median(gains[measured]))) if measured.any() else 0.0
+    return np.where(measured, gains, np.float32(others))
 
 
 class LoudnessWriter:
@@ -148,6 +163,11 @@ class LoudnessWriter:
     ) -> None:
         self._file.close()
 
+    def begin_anew(self) -> None:
+        """Forget all that stands in the file."""
+        self._file.truncate(0)
+        self._file.write(_line(_FIRST_LINE))
+
     def add(self, measured: Measured) -> None:
         """Append a line; it is in the system's hands when this returns."""
         self._file.write(_line(_fields(measured)))
@@ -174,7 +194,7 @@ def _finite(value: float) -> float | None:
 def _measured(fields: Mapping[str, Any]) -> Measured | None:
     try:
         file, size, changed = fields["file"], fields["bytes"], fields["changed_ns"]
-        if not (isinstance(file, str) and isinstance(size, int) and isinstance(changed, int)):
+        if not (isinstance(file, str) and _is_int64(size) and _is_int64(changed)):
             return None
         if "trouble" in fields:
             return Measured(file, size, changed, None, str(fields["trouble"]))
@@ -182,6 +202,10 @@ def _measured(fields: Mapping[str, Any]) -> Measured | None:
     except (KeyError, TypeError, ValueError):
         return None
     return Measured(file, size, changed, Loudness(lufs, peak))
+
+
+def _is_int64(value: object) -> bool:
+    return isinstance(value, int) and -(2**63) <= value < 2**63
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

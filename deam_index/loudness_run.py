@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from itertools import islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class LoudnessRun:
         measured: files measured now.
         known: files measured before and unchanged since.
         missing: files that are not there.
-        troubles: of the files that do not decode, by name.
+        troubles: of the files that are there and do not decode, by name.
     """
 
     measured: int
@@ -60,14 +61,15 @@ def measure_loudness(
     """Measure each file once, and again only if its size or time of change is another.
 
     Each result is on the disk as soon as it is there: a run that is killed goes on from where it was. When all is
-    done the file is written again with just the lines of the index's files.
+    done the file is written again with just the lines of the index's files; that of a file which is not there now,
+    on a disk that is away, say, stays.
 
     Args:
         index: whose songs.
         roots: where they are.
         path: the loudness file.
         workers: processes; all cores if None.
-        again: measure all, as if nothing were known.
+        again: measure all that is there, as if nothing were known.
         progress: called with files done and in all, those known among them.
 
     Raises:
@@ -75,35 +77,42 @@ def measure_loudness(
         IndexFileError: the loudness file cannot be read or written, or no file is there.
     """
     require_meter()
-    if again:
-        path.unlink(missing_ok=True)
-    before = {line.file: line for line in read_lines(path)}
-    wanted: dict[str, Measured] = {}
-    jobs: list[_Job] = []
-    missing = 0
-    for file in dict.fromkeys(index.files):
-        job = _job(file, roots)
-        if job is None:
-            missing += 1
-        elif (old := before.get(file)) and (old.size_bytes, old.changed_ns) == (job.size_bytes, job.changed_ns):
-            wanted[file] = old
-        else:
-            jobs.append(job)
-    if not wanted and not jobs:
+    files = dict.fromkeys(index.files)
+    there = [job for job in (_job(file, roots) for file in files) if job is not None]
+    if not there:
         raise IndexFileError(
             f"none of the {index.song_count} songs of index {index.name!r} has its audio in {roots.folder}.",
             mend="Name the folder that holds the audio with --audio, or with `[music] audio_dir` in the config.",
         )
-    known = len(wanted)
     with LoudnessWriter(path) as writer:
+        kept = _lines_before(path, writer, again=again)
+        jobs = [job for job in there if again or not _is_of(kept.get(job.file), job)]
+        done = known = len(there) - len(jobs)
         for measured in _in_processes(jobs, workers or len(os.sched_getaffinity(0))):
             writer.add(measured)
-            wanted[measured.file] = measured
+            kept[measured.file] = measured
+            done += 1
             if progress is not None:
-                progress(len(wanted), known + len(jobs))
-        writer.compact(wanted)
-    troubles = {line.file: line.trouble for line in wanted.values() if line.loudness is None}
-    return LoudnessRun(len(jobs), known, missing, troubles)
+                progress(done, len(there))
+        kept = {file: kept[file] for file in files if file in kept}
+        writer.compact(kept)
+    lines = (kept[job.file] for job in there)
+    troubles = {line.file: line.trouble for line in lines if line.loudness is None}
+    return LoudnessRun(len(jobs), known, len(files) - len(there), troubles)
+
+
+def _lines_before(path: Path, writer: LoudnessWriter, *, again: bool) -> dict[str, Measured]:
+    try:
+        return {line.file: line for line in read_lines(path)}
+    except IndexFileError:
+        if not again:
+            raise
+        writer.begin_anew()  # of another version: nothing in it can be kept
+        return {}
+
+
+def _is_of(line: Measured | None, job: _Job) -> bool:
+    return line is not None and (line.size_bytes, line.changed_ns) == (job.size_bytes, job.changed_ns)
 
 
 def _job(file: str, roots: AudioRoots) -> _Job | None:
@@ -126,21 +135,42 @@ def _measured(job: _Job) -> Measured:
 
 
 def _in_processes(jobs: list[_Job], workers: int) -> Iterator[Measured]:
-    if len(jobs) < 2 or workers < 2:
-        yield from map(_measured, jobs)
-        return
+    """Never in this process: what a broken file may end is not the run."""
+    waiting = deque(jobs)
+    while waiting:
+        suspects = yield from _in_pool(waiting, workers)
+        for job in suspects:
+            # alone, which tells which of them it was
+            if (yield from _in_pool(deque([job]), 1)):
+                trouble = f"{job.path} ended the process that measured it."
+                yield Measured(job.file, job.size_bytes, job.changed_ns, None, trouble)
+
+
+def _in_pool(waiting: deque[_Job], workers: int) -> Generator[Measured, None, list[_Job]]:
+    """Measure what waits, to the end or until a worker dies; the jobs that are lost then."""
     # spawned, not forked: the caller may hold threads (a progress bar) that a fork would copy half
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=_begin_worker)
-    waiting = iter(jobs)
-    under_way: set[Future[Measured]] = set()
+    pool = ProcessPoolExecutor(min(workers, len(waiting)), mp_context=get_context("spawn"), initializer=_begin_worker)
+    under_way: dict[Future[Measured], _Job] = {}
+    lost: list[_Job] = []
     try:
-        under_way.update(pool.submit(_measured, job) for job in islice(waiting, _AHEAD * workers))
-        while under_way:
-            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-            under_way.update(pool.submit(_measured, job) for job in islice(waiting, len(done)))
-            yield from (future.result() for future in done)
+        while under_way or (waiting and not lost):
+            while waiting and not lost and len(under_way) < _AHEAD * workers:
+                job = waiting.popleft()
+                try:
+                    under_way[pool.submit(_measured, job)] = job
+                except BrokenProcessPool:
+                    lost.append(job)
+            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                job = under_way.pop(future)
+                try:
+                    measured = future.result()
+                except BrokenProcessPool:
+                    lost.append(job)
+                else:
+                    yield measured
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+    return lost
 
 
 def _begin_worker() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from .audio_files import AudioRoots
 from .build import QUANTILES
 from .music_index import MusicIndex
 from .roots_file import NAME
+
+# Of a folder's name before its number: names have 64 letters at most.
+_LONGEST_STEM = 56
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +118,27 @@ def _files(part: Part, named: dict[str, Path]) -> list[str]:
     """The part's files under names of folders that are free, which are added to `named`."""
     names: dict[str, str] = {}
     for old, folder in part.roots.named.items():
-        new = old if old not in named else f"{part.label}-{old}"
-        names[old] = new
-        named[new] = folder
+        names[old] = _free(old, part.label, named)
+        named[names[old]] = folder
+    own = ""
     files = []
     for file in part.index.files:
         first, slash, rest = file.partition("/")
         if slash and first in names:
             files.append(f"{names[first]}/{rest}")
         else:
-            named.setdefault(part.label, part.roots.folder)
-            files.append(f"{part.label}/{file}")
+            if not own:
+                own = _free(part.label, part.label, named)
+                named[own] = part.roots.folder
+            files.append(f"{own}/{file}")
     return files
+
+
+def _free(wanted: str, label: str, taken: Mapping[str, Path]) -> str:
+    """A name that no folder has yet: as wanted, else with the part's label before it, else with a number behind."""
+    names = [wanted, *([f"{label}-{wanted}"] if wanted != label else [])]
+    numbered = (f"{names[-1][:_LONGEST_STEM]}-{number}" for number in count(2))
+    return next(name for name in chain(names, numbered) if name not in taken and NAME.fullmatch(name))
 
 
 def _pooled(indexes: Sequence[MusicIndex]) -> tuple[ValenceArousal, ValenceArousal, NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""Title, artist and length of an audio file, from its own tags and header (mutagen)."""
+"""Title and artist of an audio file, from its own tags (mutagen), and its length, if the player decodes it."""
 
 from __future__ import annotations
 
@@ -39,22 +39,29 @@ def require_mutagen() -> None:
 
 
 def read_tags(path: Path) -> Tags:
-    """Read one file: ID3, Vorbis comments, MP4 and whatever else mutagen knows.
+    """Read one file: ID3, Vorbis comments and whatever else mutagen knows; no tags where it knows none.
 
     Raises:
-        IndexFileError: it is no audio file.
+        IndexFileError: libsndfile, with which it would be played, does not decode it: no audio, or audio of another
+            format, such as AAC (.m4a), WMA or APE.
     """
     import mutagen
+    import soundfile
+
+    from emomusic_edge.sound_file import open_sound
 
     try:
-        found = mutagen.File(path, easy=True)
-    except (mutagen.MutagenError, OSError, ValueError, LookupError, TypeError, RecursionError) as cause:
-        raise IndexFileError(f"{path} is not a readable audio file: {cause}.", mend="Remove or replace it.") from cause
-    length_s = float(getattr(getattr(found, "info", None), "length", 0.0) or 0.0)
+        with open_sound(path) as sound:
+            length_s = sound.frames / sound.samplerate
+    except (soundfile.SoundFileError, OSError, RuntimeError, TypeError, ValueError) as cause:
+        reason = str(cause).rpartition(": ")[2].rstrip(".")
+        raise IndexFileError(f"{path.name} does not decode: {reason}", mend="Remove or replace it.") from cause
     if not 0.0 < length_s < 1e6:
-        raise IndexFileError(
-            f"{path} is not a readable audio file: its length is unknown.", mend="Remove or replace it."
-        )
+        raise IndexFileError(f"{path.name} does not decode: its length is unknown", mend="Remove or replace it.")
+    try:
+        found = mutagen.File(path, easy=True)
+    except (mutagen.MutagenError, OSError, ValueError, LookupError, TypeError, RecursionError):
+        found = None
     return Tags(_tag(found, "title"), _tag(found, "artist"), length_s)
 
 

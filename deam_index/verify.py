@@ -66,7 +66,7 @@ def check_audio(
         else:
             try:
                 length_s = float(soundfile.info(str(path)).duration)
-            except (soundfile.SoundFileError, OSError, RuntimeError) as cause:
+            except (soundfile.SoundFileError, OSError, RuntimeError, TypeError) as cause:
                 yield Problem(file, f"is not a readable audio file: {cause}")
             else:
                 end_s = float(index.song_end_s[song])

@@ -1,7 +1,8 @@
 """Where graphs lie that ONNX Runtime has optimised on this machine: found by what they are bound to, hash-checked.
 
 Each has a folder `<root>/<bundle>/<digest of its key>/` with `graph.onnx` and `graph.json`; a folder stands whole or
-not at all. It is a cache: whatever is wrong with it, the bundle's own model is optimised anew, as without it.
+not at all. Where a graph answered otherwise than its model, only the record is kept, which says so. It is a cache:
+whatever is wrong with it, the bundle's own model is optimised anew, as without it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from emomusic_edge.artefacts import folder_written_whole, sha256_of
+from emomusic_edge.artefacts import folder_written_whole, sha256_of, write_atomic
 from emomusic_edge.model_file import ModelFile
 
 GRAPH_NAME = "graph.onnx"
@@ -27,6 +28,8 @@ RECORD_NAME = "graph.json"
 # A record is a page of text; anything larger is not one.
 _MAX_RECORD_BYTES = 1 << 20
 _DIGEST_DIGITS = 32
+# Of one bundle name: bundles in several folders may bear it, and each new model leaves one behind.
+_MOST_GRAPHS = 3
 
 _log = logging.getLogger(__name__)
 
@@ -54,13 +57,15 @@ class GraphKey:
 
 
 class GraphRecord(BaseModel):
-    """`graph.json`: the key in full, what the graph hashes to, and the model's stamp when it was made."""
+    """`graph.json`: the key in full, what the graph hashes to, and the model's stamp when it was last hashed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
     key: GraphKey
-    graph_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    graph_sha256: str | None = Field(
+        pattern=r"^[0-9a-f]{64}$", description="null: the graph answered otherwise than the model, and is not kept"
+    )
     model_bytes: int
     model_written_ns: int
 
@@ -89,38 +94,104 @@ class GraphStore:
 
     def find(self, bundle: str, key: GraphKey) -> StoredGraph | None:
         """The graph of a bundle; None when there is none with a sound record."""
-        folder = self.folder(bundle, key)
-        try:
-            with (folder / RECORD_NAME).open("rb") as file:
-                record = GraphRecord.model_validate_json(file.read(_MAX_RECORD_BYTES))
-        except FileNotFoundError:
+        record = self._record(bundle, key)
+        if record is None or record.graph_sha256 is None:
             return None
-        except (OSError, ValidationError) as cause:
-            _log.debug("%s is passed over: %s", folder, cause)
-            return None
-        if record.key != key:
-            _log.debug("%s is passed over: it holds the record of another graph", folder)
-            return None
-        return StoredGraph(ModelFile(folder / GRAPH_NAME, record.graph_sha256), record)
+        return StoredGraph(ModelFile(self.folder(bundle, key) / GRAPH_NAME, record.graph_sha256), record)
+
+    def is_refused(self, bundle: str, key: GraphKey) -> bool:
+        """Whether the graph for a key answered otherwise than its model, see `refuse`."""
+        record = self._record(bundle, key)
+        return record is not None and record.graph_sha256 is None
+
+    def refuse(self, bundle: str, key: GraphKey, model: ModelFile) -> None:
+        """Keep, in a graph's place, that it answered otherwise than its model: nobody needs to make it again.
+
+        Raises:
+            OSError: the folder cannot be written; nothing was kept.
+        """
+        target = self.folder(bundle, key)
+        with folder_written_whole(target) as scratch:
+            _write_record(scratch, key, None, model.stamp())
+        _remove_others(target, key)
+
+    def stamp_anew(self, found: StoredGraph, stamp: tuple[int, int]) -> None:
+        """Note how the model's file looked before its content was hashed once more, so that it need not be again.
+
+        Raises:
+            OSError: the record cannot be written; the old one stands.
+        """
+        record = found.record.model_copy(update={"model_bytes": stamp[0], "model_written_ns": stamp[1]})
+        write_atomic(found.file.path.with_name(RECORD_NAME), _text_of(record))
 
     @contextlib.contextmanager
     def writing(self, bundle: str, key: GraphKey, model: ModelFile) -> Iterator[Path]:
         """Take the graph of a model in: the block writes to the path given; when it ends well the graph is kept.
 
-        All other graphs of the bundle go: they are those of an older model, ONNX Runtime or processor.
+        The bundle's graphs for another ONNX Runtime or processor go, and the oldest beyond three: two bundles of one
+        name in different folders keep theirs.
 
         Raises:
             OSError: the folder cannot be written; nothing was kept.
         """
         target = self.folder(bundle, key)
         # Before it is read: what is written to it from now on shows.
-        size, written_ns = model.stamp()
+        stamp = model.stamp()
         with folder_written_whole(target) as scratch:
             graph = scratch / GRAPH_NAME
             yield graph
-            record = GraphRecord(key=key, graph_sha256=sha256_of(graph), model_bytes=size, model_written_ns=written_ns)
-            (scratch / RECORD_NAME).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        for other in target.parent.iterdir():
-            # What a living process is just writing begins with a dot.
-            if other != target and not other.name.startswith("."):
-                shutil.rmtree(other, ignore_errors=True)
+            _write_record(scratch, key, sha256_of(graph), stamp)
+        _remove_others(target, key)
+
+    def _record(self, bundle: str, key: GraphKey) -> GraphRecord | None:
+        """What is known of the graph for a key; None where nothing is, or the record is not sound."""
+        folder = self.folder(bundle, key)
+        record = _read_record(folder)
+        if record is not None and record.key != key:
+            _log.debug("%s is passed over: it holds the record of another graph", folder)
+            return None
+        return record
+
+
+def _read_record(folder: Path) -> GraphRecord | None:
+    try:
+        with (folder / RECORD_NAME).open("rb") as file:
+            return GraphRecord.model_validate_json(file.read(_MAX_RECORD_BYTES))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as cause:
+        _log.debug("%s is passed over: %s", folder, cause)
+        return None
+
+
+def _write_record(folder: Path, key: GraphKey, graph_sha256: str | None, stamp: tuple[int, int]) -> None:
+    record = GraphRecord(key=key, graph_sha256=graph_sha256, model_bytes=stamp[0], model_written_ns=stamp[1])
+    (folder / RECORD_NAME).write_text(_text_of(record), encoding="utf-8")
+
+
+def _text_of(record: GraphRecord) -> str:
+    return record.model_dump_json(indent=2) + "\n"
+
+
+def _remove_others(target: Path, key: GraphKey) -> None:
+    """Remove what nothing here runs any more from beside `target`, and of the rest the oldest."""
+    usable: list[Path] = []
+    for other in target.parent.iterdir():
+        # What a living process is just writing begins with a dot.
+        if other == target or other.name.startswith("."):
+            continue
+        record = _read_record(other)
+        if record is not None and (record.key.onnxruntime, record.key.cpu) == (key.onnxruntime, key.cpu):
+            usable.append(other)
+        else:
+            shutil.rmtree(other, ignore_errors=True)
+    for old in sorted(usable, key=_written_ns, reverse=True)[_MOST_GRAPHS - 1 :]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _written_ns(folder: Path) -> int:
+    """When the record of a folder was written; 0 where another process has removed it."""
+    try:
+        return (folder / RECORD_NAME).stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -169,11 +169,14 @@ class Loop:
         if self._last is None:
             return
         now_s = self._parts.timebase.now_s()
-        music = self._parts.music.step(self._last.stable, now_s)
+        stable = self._parts.stabilizer.at(now_s)
+        music = self._parts.music.step(stable, now_s)
         snapshot = replace(
             self._last,
             t_s=now_s,
             new_frame=False,
+            camera_on=self._camera_open,
+            stable=stable,
             mode=self._parts.music.mode,
             target=music.target,
             path=music.path,
@@ -206,6 +209,8 @@ class Loop:
             pace=self._pacer.pace(self._perception.scene_share),
             reasons=self._reasons(music, now_s),
         )
+        # What was seen before the camera closed must not be told again while its first picture is awaited.
+        self._last = snapshot
         self._tell(snapshot)
         return snapshot
 
@@ -216,6 +221,8 @@ class Loop:
         match command:
             case Skip():
                 parts.music.skip()
+                # At once: the next frame may be a tenth of a second away.
+                parts.music.step(parts.stabilizer.at(now_s), now_s)
             case Pause():
                 self._set_camera(on=self._camera_on, paused=True)
                 parts.music.pause(now_s)

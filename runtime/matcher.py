@@ -200,7 +200,7 @@ class Matcher:
 
     def _path(self, file: str) -> Path:
         """Where a song is. One that went away since the start is left to the player, which tells that it is missing."""
-        lexical = self._roots.folder / file
+        lexical = self._roots.place_of(file)
         found = self._roots.path_of(file)
         if found is None and lexical.exists():
             return self._roots.folder / f"{Path(file).name} leads out of the audio folder"

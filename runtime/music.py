@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from emomusic_edge.contracts import GuideStatus, Mode, PlaybackStatus, Player, Segment, StableAffect, ValenceArousal
 
-from .choice.feedback import EARLY_SKIP_S, Counts
+from .choice.feedback import Counts, early_s
 from .choice.feedback_memory import FeedbackMemory
 from .matcher import Matcher
 from .quarantine import Quarantine
@@ -16,6 +16,8 @@ from .timing import PassingReason
 UNPLAYABLE_SHOWN_S = 30.0
 # A song that does not decode says so within a few tenths of a second.
 _TRULY_PLAYS_S = 2.0
+# A skip within the first second is of a song that nobody has heard yet: the fade brings it in over two.
+_HEARD_S = 1.0
 # At most three skips a second, however often the button is pressed: a later press waits for its turn.
 _SKIP_INTERVAL_S = 1 / 3
 
@@ -61,6 +63,7 @@ class Music:
         self._unplayable = PassingReason(UNPLAYABLE_SHOWN_S)
         self._last_failure = ""
         self._chosen: Segment | None = None
+        self._unproven = False  # whether what was chosen last has neither truly played nor failed yet
         self._skip = False
 
     @property
@@ -155,9 +158,10 @@ class Music:
     def _learn_from_skip(self, playback: PlaybackStatus) -> None:
         """Count a skip that somebody who heard the song asked for early."""
         playing = playback.segment
-        if playing is None or playback.muted or playback.ended:
+        if playing is None or playback.ended or playback.paused or playback.muted or playback.volume == 0:
             return
-        if playback.position_s - playing.start_s < EARLY_SKIP_S:
+        heard_s = playback.position_s - playing.start_s
+        if _HEARD_S <= heard_s < early_s(playing.song_end_s - playing.start_s):
             self._feedback.note(playing.song_id, Counts(skips=1))
 
     def _judge(self) -> None:
@@ -174,7 +178,7 @@ class Music:
         return self._unplayable.at(now_s)
 
     def _play(self, chosen: Segment, target: ValenceArousal | None, now_s: float, *, at_once: bool) -> None:
-        self._chosen = chosen
+        self._chosen, self._unproven = chosen, True
         self._told = None
         if target is not None:
             self._targets.song_started(target)
@@ -186,12 +190,16 @@ class Music:
         """Keep songs that do not decode out for a while."""
         for song_id, reason in self._player.failures():
             self._matcher.exclude(song_id)
-            self._targets.song_failed()
+            if self._unproven and self._chosen is not None and self._chosen.song_id == song_id:
+                self._unproven = False
+                self._targets.song_failed()
             self._quarantine.failed(song_id, now_s)
             self._unplayable.note(reason, now_s)
             self._last_failure = reason
         playing = playback.segment
         if playing is not None and not playback.muted and playback.position_s - playing.start_s > _TRULY_PLAYS_S:
             self._quarantine.played(playing.song_id)
+            if self._chosen is not None and playing.song_id == self._chosen.song_id:
+                self._unproven = False
         for song_id in self._quarantine.released(now_s):
             self._matcher.include(song_id)

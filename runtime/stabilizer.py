@@ -60,6 +60,7 @@ class Stabilizer:
         self._valence = _Axis()
         self._arousal = _Axis()
         self._last_frame_s: float | None = None
+        self._held = (True, True)
 
     def update(self, fused: FusedAffect | None, now_s: float) -> StableAffect | None:
         """Take one frame's affect.
@@ -77,7 +78,7 @@ class Stabilizer:
         self._last_frame_s = now_s
         rule = self._rule
         alpha = rule.alpha if rule.kind == "per_frame" else -math.expm1(-elapsed_s / rule.time_constant_s)
-        held = (True, True)
+        self._held = (True, True)
         if fused is not None:
             stated = fused.gate or ValenceArousal(DEFAULT_GATE, DEFAULT_GATE)
             gate_valence, gate_arousal = rule.gate
@@ -88,17 +89,21 @@ class Stabilizer:
                 fresh.arousal <= (stated.arousal if gate_arousal is None else gate_arousal),
             )
             mean, variance = fused.mean, fused.variance
-            held = (
+            self._held = (
                 self._valence.update(mean.valence, variance.valence, alpha, now_s, passes=passes[0]),
                 self._arousal.update(mean.arousal, variance.arousal, alpha, now_s, passes=passes[1]),
             )
+        return self.at(now_s)
+
+    def at(self, now_s: float) -> StableAffect | None:
+        """What stands since the last frame, as old as it is by now; changes nothing."""
         if self._valence.moved_at_s is None or self._arousal.moved_at_s is None:
             return None
         age_s = max(now_s - min(self._valence.moved_at_s, self._arousal.moved_at_s), 0.0)
         return StableAffect(
             mean=ValenceArousal(self._valence.value, self._arousal.value),
             variance=ValenceArousal(self._valence.variance, self._arousal.variance),
-            held=held,
+            held=self._held,
             age_s=age_s,
             stale=age_s > self._rule.stale_after_s,
         )

@@ -32,7 +32,9 @@ def on_the_gpu(address: int, nbytes: int) -> bool:
 
 
 def _inside(blocks: dict[int, np.ndarray], address: int, nbytes: int) -> bool:
-    return any(start <= address and address + nbytes <= start + block.nbytes for start, block in blocks.items())
+    # A copy: several devices may be in use, each on a thread of its own.
+    known = list(blocks.items())
+    return any(start <= address and address + nbytes <= start + block.nbytes for start, block in known)
 
 
 def _take(blocks: dict[int, np.ndarray], nbytes: int) -> int:

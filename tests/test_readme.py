@@ -144,10 +144,10 @@ def test_figures_of_the_demo(printed: str, figure: str, pattern: str, tolerance:
 
 
 def test_figures_of_the_bundled_index(tmp_path: Path) -> None:
-    info = _output("index", "info", where=tmp_path)
+    info = _output("index", "info", "deam", where=tmp_path)
     for what in ("songs", "windows"):
         told, command = figures()[f"{what} in the bundled DEAM index"]
-        assert command == ".venv/bin/emomusic-edge index info"
+        assert command == ".venv/bin/emomusic-edge index info deam"
         assert re.search(rf"{what} +│ {told} ", info)
         assert f"{int(told):,} {what}" in text_of("docs/your-own-models-and-music.md")
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emomusic_edge.config import Settings
-from emomusic_edge.contracts import StateSnapshot
+from emomusic_edge.contracts import Frame, StateSnapshot
 from emomusic_edge.runtime import perception
 from emomusic_edge.runtime.app import App, RunPlan
 from emomusic_edge.runtime.bench.pipeline import MODEL_STAGES
@@ -23,8 +23,6 @@ from emomusic_edge.runtime.loop import Loop
 NEVER_IMPORTED = ("torch", "pandas", "matplotlib", "mediapipe", "onnx")
 # The first frames find cold caches and a broker that is not connected yet.
 _WARM_UP_FRAMES = 10
-# A frame that lay ready is handed over in microseconds; longer is waiting for the camera.
-_WAITED_MS = 1.0
 
 
 class Watch:
@@ -34,13 +32,15 @@ class Watch:
         self.step_ms: list[float] = []
         self.neither_ms: list[float] = []
         self.age_ms: list[float] = []
+        self.frames_ready = 0
         self._hand_over_ms = 0.0
         self._crop_ms = 0.0
         self._models_ms = 0.0
 
-    def hand_over(self, took_ms: float) -> None:
-        """A frame was taken from the buffer."""
-        self._hand_over_ms = took_ms if took_ms < _WAITED_MS else 0.0
+    def hand_over(self, took_ms: float, *, ready: bool) -> None:
+        """A frame was taken from the buffer; it lay ready there, or the loop had waited for the camera."""
+        self._hand_over_ms = took_ms if ready else 0.0
+        self.frames_ready += ready
 
     def crop(self, took_ms: float) -> None:
         """A face was cut out; the stage of its model holds that too."""
@@ -72,11 +72,32 @@ def timed(call: Callable[..., Any], tell: Callable[[float], None]) -> Callable[.
     return run
 
 
+def timed_hand_over(
+    take: Callable[[LatestFrameCapture, float], Frame | None],
+    tell: Callable[..., None],
+    clock: Callable[[], float] = time.perf_counter,
+) -> Callable[[LatestFrameCapture, float], Frame | None]:
+    """As `timed`, and told whether the slot was full when the loop asked."""
+
+    def run(capture: LatestFrameCapture, timeout_s: float) -> Frame | None:
+        ready = capture._slot is not None
+        started_s = clock()
+        frame = take(capture, timeout_s)
+        took_ms = 1e3 * (clock() - started_s)
+        if frame is not None:
+            tell(took_ms, ready=ready)
+        return frame
+
+    return run
+
+
 def main(settings: Settings, seconds: float) -> dict[str, Any]:
     """Run for so long; the answer is what Watch holds."""
     watch = Watch()
     perception.crop_face = timed(perception.crop_face, watch.crop)
-    LatestFrameCapture.next = timed(LatestFrameCapture.next, watch.hand_over)  # type: ignore[method-assign]
+    LatestFrameCapture.next = timed_hand_over(  # type: ignore[method-assign]
+        LatestFrameCapture.next, watch.hand_over
+    )
     Loop.step = timed(Loop.step, watch.step)  # type: ignore[method-assign]
     stop = threading.Event()
     app = App(settings, RunPlan(stop=stop, loop=True))
@@ -92,6 +113,7 @@ def main(settings: Settings, seconds: float) -> dict[str, Any]:
         "step_ms": watch.step_ms[_WARM_UP_FRAMES:],
         "neither_ms": watch.neither_ms[_WARM_UP_FRAMES:],
         "age_ms": watch.age_ms[_WARM_UP_FRAMES:],
+        "frames_ready": watch.frames_ready,
         "providers": summary["providers"],
         "imported": [name for name in NEVER_IMPORTED if name in sys.modules],
     }

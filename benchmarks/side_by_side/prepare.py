@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,12 +14,16 @@ from peers.inputs import EFFICIENTNET_GRAPH, HEADS_GRAPH, SAMPLES, Inputs, write
 from peers.products import PRODUCTS_GRAPH, Product, write_products
 
 import emomusic_edge
+from emomusic_edge import export
 from emomusic_edge.paths import DataLayout, default_cache_dir, default_data_dir
+from side_by_side.provenance import code_digest, only_folder
 from side_by_side.roster import REPO
+from side_by_side.worker_process import plain_environment
 
 WIDTH_PX, HEIGHT_PX = 640, 480
 # A frame from the middle of the demo clip: one woman, her face to the camera.
 _FRAME_NUMBER = 150
+_EFFICIENTNET = REPO / "benchmarks" / "efficientnet_b0.py"
 
 Announce = Callable[[str], None]
 
@@ -38,8 +43,11 @@ def reference_bundles(cache: Path, announce: Announce) -> dict[str, Path]:
                 continue
             minutes = "a few minutes and 5 GB of memory" if precision == "int8" else "about a minute"
             announce(f"Exporting the {source} reference model, {precision}, once: {minutes}")
+            environment = plain_environment(os.environ)
             command = [sys.executable, "-m", "emomusic_edge", "export", "reference", "--only", source]
-            done = subprocess.run([*command, "--precision", precision, "--out", str(cache)], check=False, cwd=REPO)
+            done = subprocess.run(
+                [*command, "--precision", precision, "--out", str(cache)], check=False, cwd=REPO, env=environment
+            )
             if done.returncode != 0:
                 sys.exit(f"the export of {folder.name} ended with status {done.returncode}")
     return folders
@@ -73,14 +81,15 @@ def prepare(folder: Path, announce: Announce) -> Inputs:
         folder: empty; it lives as long as the run.
         announce: told each step that takes longer than a moment.
     """
-    cache = default_cache_dir() / "bench" / emomusic_edge.__version__
-    cache.mkdir(parents=True, exist_ok=True)
+    # What other code has exported is another model, whatever the version says.
+    code = code_digest((Path(export.__file__).parent, _EFFICIENTNET))
+    cache = only_folder(default_cache_dir() / "bench", f"{emomusic_edge.__version__}-{code}")
     bundles = {**starters(announce), **reference_bundles(cache, announce)}
     network = cache / EFFICIENTNET_GRAPH
     if not network.is_file():
         announce("Exporting EfficientNet-B0 with random weights, once")
         part = network.with_suffix(".part")
-        command = [sys.executable, str(REPO / "benchmarks" / "efficientnet_b0.py"), str(part)]
+        command = [sys.executable, str(_EFFICIENTNET), str(part)]
         if subprocess.run(command, check=False).returncode == 0:
             part.replace(network)
     if network.is_file():

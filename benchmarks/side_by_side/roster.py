@@ -69,3 +69,13 @@ DUELS = (
     Duel("faces on a frame: MediaPipe full-range", "mediapipe_full", "detector_full", "mediapipe"),
     Duel("faces on a frame: OpenCV's Haar cascade", "haar", "detector_full", "haar"),
 )
+_MEMBERS_OF_CASES = {
+    **{duel.peer: duel.member for duel in DUELS},
+    **dict.fromkeys(("products_ort", "products_numpy", "products_peak"), "products"),
+    "products_torch": "torch",
+}
+
+
+def member_of(case: str) -> str:
+    """The worker that has a case."""
+    return _MEMBERS_OF_CASES.get(case, "ours")

@@ -17,11 +17,13 @@ from peers.inputs import Inputs
 
 from side_by_side.broker import StateWatch, broker
 from side_by_side.roster import REPO
-from side_by_side.worker_process import PeerError, resident_mib
+from side_by_side.worker_process import PeerError, plain_environment, resident_mib
 
 _NODE = "bench"
 _START_DEADLINE_S = 60.0
 _END_S = 10.0
+# Eight places of five: one disturbed place alone is more than one timing in ten.
+_TIMINGS_A_PLACE = 5
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class ServiceFigures:
         step_ms, neither_ms, age_ms: by frame: the whole step; what of it is neither model nor detector; the age of the
             picture when the publisher had it.
         imported: which of the libraries that `run` must never import it did import.
+        frames_ready: how many frames lay ready when the loop asked; for the others it waited, and no hand-over counts.
+        noise_ms: of the fixed work before each start, and before and after the watched run.
     """
 
     start_s: list[float]
@@ -43,10 +47,19 @@ class ServiceFigures:
     neither_ms: list[float]
     age_ms: list[float]
     imported: list[str]
+    frames_ready: int
+    noise_ms: list[float]
 
 
 def measure_service(
-    inputs: Inputs, clip: Path, scratch: Path, *, starts: int, seconds: float, announce: Callable[[str], None]
+    inputs: Inputs,
+    clip: Path,
+    scratch: Path,
+    *,
+    starts: int,
+    seconds: float,
+    fixed_work: Callable[[], object],
+    announce: Callable[[str], None],
 ) -> ServiceFigures:
     """Run the real command several times, then the service with a watch on its parts.
 
@@ -56,6 +69,7 @@ def measure_service(
         scratch: an empty folder.
         starts: how many runs of the command count.
         seconds: how long the last run takes, and how long a counted one runs before its memory is read.
+        fixed_work: timed between the runs, to judge the machine by.
         announce: told each step.
 
     Raises:
@@ -63,9 +77,10 @@ def measure_service(
     """
     with broker(scratch) as port:
         settings = _settings(inputs, clip, port)
-        start_s, resident = [], []
+        start_s, resident, noise_ms = [], [], []
         for number in range(starts + 1):
             announce(f"emomusic-edge run, {number} of {starts} starts measured")
+            noise_ms += timings_ms(fixed_work, time.perf_counter)
             # Memory is read once at the end of a longer run, from the last two starts.
             began_s, memory = _start(settings, port, scratch, seconds if number >= starts - 1 else 0.0)
             if number:
@@ -73,8 +88,27 @@ def measure_service(
             if number >= starts - 1 and memory is not None:
                 resident.append(memory)
         announce(f"the service for {seconds:g} s in real time")
+        noise_ms += timings_ms(fixed_work, time.perf_counter)
         told = _watched(settings, seconds, scratch)
-    return ServiceFigures(start_s, resident, told["step_ms"], told["neither_ms"], told["age_ms"], told["imported"])
+        noise_ms += timings_ms(fixed_work, time.perf_counter)
+    kept = ("step_ms", "neither_ms", "age_ms", "imported", "frames_ready")
+    return ServiceFigures(start_s, resident, noise_ms=noise_ms, **{name: told[name] for name in kept})
+
+
+def timings_ms(fixed_work: Callable[[], object], clock: Callable[[], float]) -> list[float]:
+    """Times of the fixed work in one place; the first is not counted, its caches hold what a run left there.
+
+    Args:
+        fixed_work: does it once.
+        clock: seconds, monotonic.
+    """
+    fixed_work()
+    times = []
+    for _ in range(_TIMINGS_A_PLACE):
+        began_s = clock()
+        fixed_work()
+        times.append(1e3 * (clock() - began_s))
+    return times
 
 
 def _settings(inputs: Inputs, clip: Path, port: int) -> dict[str, Any]:
@@ -88,18 +122,32 @@ def _settings(inputs: Inputs, clip: Path, port: int) -> dict[str, Any]:
     }
 
 
-def _start(settings: dict[str, Any], port: int, scratch: Path, run_s: float) -> tuple[float, float | None]:
-    """Seconds to the first state, and the memory after `run_s` more."""
+def run_command(settings: dict[str, Any], scratch: Path) -> list[str]:
+    """The line that runs the service with these settings and else the defaults: no configuration of the user's."""
+    config = scratch / "empty.toml"
+    config.touch()
     assignments = [
         word
         for section, values in settings.items()
         for name, value in values.items()
         for word in ("--set", f"{section}.{name}={str(value).lower() if isinstance(value, bool) else value}")
     ]
-    command = [str(Path(sys.executable).with_name("emomusic-edge")), "run", "--loop", *assignments]
+    return [
+        str(Path(sys.executable).with_name("emomusic-edge")),
+        "run",
+        "--config",
+        str(config),
+        "--loop",
+        *assignments,
+    ]
+
+
+def _start(settings: dict[str, Any], port: int, scratch: Path, run_s: float) -> tuple[float, float | None]:
+    """Seconds to the first state, and the memory after `run_s` more."""
+    command, environment = run_command(settings, scratch), plain_environment(os.environ)
     with StateWatch(port, _NODE) as watch, (scratch / "run.log").open("wb") as log:
         began_s = time.perf_counter()
-        with ended(subprocess.Popen(command, stdout=log, stderr=log, cwd=scratch)) as process:
+        with ended(subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=scratch)) as process:
             try:
                 first_s = watch.wait(_START_DEADLINE_S)
             except PeerError as error:
@@ -110,7 +158,7 @@ def _start(settings: dict[str, Any], port: int, scratch: Path, run_s: float) -> 
 
 
 def _watched(settings: dict[str, Any], seconds: float, scratch: Path) -> dict[str, Any]:
-    environment = {**os.environ, "PYTHONPATH": str(REPO / "benchmarks")}
+    environment = {**plain_environment(os.environ), "PYTHONPATH": str(REPO / "benchmarks")}
     command = [sys.executable, "-m", "peers.service", json.dumps(settings), str(seconds)]
     with (
         (scratch / "service.log").open("wb") as log,

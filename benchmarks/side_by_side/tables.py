@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from side_by_side.goals import LIMITS, Figure, fastest, median_ms
+from side_by_side.goals import OWN_SHAPES, PEAK, Figure, median_ms
 from side_by_side.result import Result
 
 _MARKS = {True: "yes", False: "NO", None: "not measured"}
@@ -25,7 +25,7 @@ def goal_rows(result: Result) -> list[Row]:
     return [
         (
             goal.what,
-            ", ".join(_figure(figure) for figure in goal.figures),
+            "; beside it: ".join(", ".join(map(_figure, told)) for told in (goal.figures, goal.beside) if told),
             " / ".join(dict.fromkeys(_bound(figure) for figure in goal.figures)),
             _MARKS[goal.met],
         )
@@ -46,30 +46,38 @@ def peer_rows(result: Result) -> list[Row]:
     return rows
 
 
+def machine_line(result: Result) -> str:
+    """What was measured on."""
+    machine = result.machine
+    return (
+        f"{machine.cpu}, {machine.cores_allowed} of {machine.cores} cores, governor "
+        f"{machine.governor or 'not readable'}; {machine.system}, Python {machine.python}"
+    )
+
+
 def facts_lines(result: Result) -> list[str]:
     """What the tables must be read with."""
-    machine = result.machine
+    revision = f"; revision {result.revision}" if result.revision else ""
     lines = [
-        f"{machine.cpu}, {machine.cores_allowed} of {machine.cores} cores, governor "
-        f"{machine.governor or 'not readable'}, load before {machine.load_before[0]:.2f}; {machine.system}, "
-        f"Python {machine.python}; {result.created_at:%Y-%m-%d %H:%M} UTC",
+        f"{machine_line(result)}; load before {result.machine.load_before[0]:.2f}; "
+        f"{result.created_at:%Y-%m-%d %H:%M} UTC{revision}"
     ]
     lines += [
         f"{name}: {about}" + (f"; {result.memory_mib[name]:.0f} MiB resident" if name in result.memory_mib else "")
         for name, about in result.about.items()
     ]
-    flop, limit = result.facts.get("products_flop"), fastest(result.rounds_ms, LIMITS)
-    if flop and limit:
+    flop = result.facts.get("products_flop")
+    if flop and any(case in result.rounds_ms for case in OWN_SHAPES):
         found = [
             f"{case.removeprefix('products_')} {median_ms(result.rounds_ms[case]):.1f} ms "
             f"({flop / median_ms(result.rounds_ms[case]) / 1e6:.0f} GFLOP/s)"
-            for case in LIMITS
+            for case in OWN_SHAPES
             if case in result.rounds_ms
         ]
         lines.append(f"the scene model's matrix products alone, {flop / 1e9:.2f} GFLOP: {', '.join(found)}")
-    if result.rounds_ms.get("products_peak"):
-        speed = result.facts["products_peak_flop"] / median_ms(result.rounds_ms["products_peak"]) / 1e6
-        lines.append(f"one large product: {speed:.0f} GFLOP/s")
+    if result.rounds_ms.get(PEAK):
+        speed = result.facts["products_peak_flop"] / median_ms(result.rounds_ms[PEAK]) / 1e6
+        lines.append(f"one large square product: {speed:.0f} GFLOP/s")
     lines += [f"not measured: {case}: {why}" for case, why in result.missing.items()]
     return lines
 
@@ -82,15 +90,15 @@ def view(result: Result) -> RenderableType:
     peers = _table("The peers, medians side by side", PEER_HEADINGS)
     for row in peer_rows(result):
         peers.add_row(*row)
-    verdict = Text(result.verdict, style="green" if result.trusted else "bold red")
-    return Group(*(Text(line, style="dim") for line in facts_lines(result)), goals, peers, verdict)
+    verdicts = (Text(told, style="green" if trusted else "bold red") for trusted, told in result.verdicts)
+    return Group(*(Text(line, style="dim") for line in facts_lines(result)), goals, peers, *verdicts)
 
 
 def markdown(result: Result) -> str:
-    """Both tables for a page."""
-    parts = [_markdown_table(GOAL_HEADINGS, goal_rows(result)), _markdown_table(PEER_HEADINGS, peer_rows(result))]
-    parts.append("\n".join(f"- {line}" for line in (*facts_lines(result), result.verdict)))
-    return "\n\n".join(parts) + "\n"
+    """Both tables for a page, below a line that says what they were measured on, and whether to believe them."""
+    first = " ".join((f"{machine_line(result)}.", *(told for _, told in result.verdicts)))
+    tables = _markdown_table(GOAL_HEADINGS, goal_rows(result)), _markdown_table(PEER_HEADINGS, peer_rows(result))
+    return "\n\n".join((first, *tables)) + "\n"
 
 
 def _figure(figure: Figure) -> str:
@@ -102,6 +110,7 @@ def _figure(figure: Figure) -> str:
 
 
 def _bound(figure: Figure) -> str:
+    assert figure.bound is not None
     return f"{'>=' if figure.at_least else '<='} {figure.bound:g} {figure.unit}"
 
 
@@ -118,4 +127,6 @@ def _table(title: str, headings: Sequence[str]) -> Table:
 
 def _markdown_table(headings: Sequence[str], rows: Sequence[Row]) -> str:
     lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    # A cell of a plain table is one line.
+    cells = ([" ".join(cell.split()).replace("|", "\\|") for cell in line] for line in lines)
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells)

@@ -9,10 +9,12 @@ import re
 import select
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from emomusic_edge.config.describe import ENV_PREFIX
 
 # Loading TensorFlow or PyTorch from a cold disk takes tens of seconds.
 LOAD_DEADLINE_S = 240.0
@@ -161,6 +163,11 @@ class WorkerProcess:
 
     def _no_protocol(self, line: str) -> PeerError:
         return PeerError(f"{self.name} spoke no protocol, it said {line[:_TOLD_CHARACTERS]!r}")
+
+
+def plain_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables without those that are settings of the service."""
+    return {name: value for name, value in environ.items() if not name.upper().startswith(ENV_PREFIX)}
 
 
 def resident_mib(pid: int) -> float | None:

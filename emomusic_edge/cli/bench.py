@@ -108,7 +108,8 @@ def measure_command(
     from emomusic_edge.config import load_config, parse_assignments
     from emomusic_edge.engine_store import EngineStore
     from emomusic_edge.errors import ConfigError, EmomusicError
-    from emomusic_edge.paths import DataLayout
+    from emomusic_edge.graph_store import GraphStore
+    from emomusic_edge.paths import CacheLayout, DataLayout
     from emomusic_edge.runtime.app import engine_makers
     from emomusic_edge.runtime.bench.cases import load_cases
     from emomusic_edge.runtime.bench.compare import check_alike, compare_cases
@@ -137,7 +138,8 @@ def measure_command(
     machine = read_machine()
     wanted = choose_pair(compare, settings) if compare else choose(bundles or [], samples or SAMPLES, engine, settings)
     threads = settings.models.threads
-    loaded = load_cases(wanted, engine_makers(threads), EngineStore(DataLayout(settings.paths.data_dir).engines))
+    makers = engine_makers(threads, GraphStore(CacheLayout(settings.paths.cache_dir).graphs))
+    loaded = load_cases(wanted, makers, EngineStore(DataLayout(settings.paths.data_dir).engines))
     watch = JetsonWatch()
     try:
         if compare is not None:
@@ -189,8 +191,9 @@ def measure_command(
 def report_command(
     a: Annotated[Path, typer.Argument(metavar="A.json", help="What `bench --json` wrote.", show_default=False)],
     b: Annotated[Path, typer.Argument(metavar="B.json", help="The same of another machine.", show_default=False)],
+    force: Annotated[bool, _FORCE] = False,
 ) -> None:
-    """Hold the same models on two machines against each other."""
+    """Hold the same models on two machines against each other, on the same engine and with the same threads."""
     from rich.console import Console
 
     from emomusic_edge.runtime.bench.compare import compare_machines
@@ -198,7 +201,7 @@ def report_command(
     from emomusic_edge.runtime.bench.tables import machines_view
 
     first, second = read_report(a), read_report(b)
-    Console().print(machines_view(first, second, compare_machines(first, second)))
+    Console().print(machines_view(first, second, compare_machines(first, second, force=force)))
 
 
 def _measured(loaded: Loaded, effort: Effort, console: Console, between: Callable[[], None]) -> Timings:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # How long a camera may take to give its first picture, before a run without any is given up.
 _GRACE_S = 15.0
+_NEXT_START = "What runs already keeps to what it read: this applies from the next start."
 
 
 def calibrate(
@@ -36,9 +37,12 @@ def calibrate(
 
     Faces differ: one looks stern at rest, another smiles. Sit before the camera with a resting face for a minute. The
     mean of what was surely seen becomes your neutral; the difference to FindingEmo's neutral (valence 0, arousal 2), at
-    most 1 on each axis, is added from then on before music is sought. What is told as your feeling stays as estimated.
+    most 1 on each axis, is added before music is sought, from the next start on. What is told as your feeling stays as
+    estimated. Only frames with a face count, but their feeling is that of face and room together: sit where you will
+    listen.
 
     Stored are a few numbers in the data folder, no picture. One file a person; `music.person` says whose is applied.
+    The system service has a data folder of its own: docs/music.md says how to reach it.
 
         emomusic-edge calibrate
         emomusic-edge calibrate --show
@@ -61,17 +65,18 @@ def calibrate(
         raise ConfigError("--show and --delete are two things.", mend="Give one of them.")
     if delete:
         there = delete_calibration(path)
-        typer.echo(f"Deleted {path}." if there else f"There is no calibration of {name}.")
+        typer.echo(f"Deleted {path}. {_NEXT_START}" if there else f"There is no calibration of {name} ({path}).")
         return
     if show:
         stored = read_calibration(path)
-        typer.echo(str(stored) if stored is not None else f"There is no calibration of {name} ({path}).")
+        typer.echo(f"{stored} ({path})" if stored is not None else f"There is no calibration of {name} ({path}).")
         return
     console = Console()
     minute = record(settings, seconds, console, fast=fast)
     calibration = minute.calibration(name)
     write_calibration(path, calibration)
-    console.print(f"{calibration}; {calibration.sure_frames} frames\n-> {path}", highlight=False, markup=False)
+    told = f"{calibration}; {calibration.sure_frames} frames\n-> {path}\n{_NEXT_START}"
+    console.print(told, highlight=False, markup=False, soft_wrap=True)
     if calibration.bounded:
         console.print(
             "Far from neutral: was the face at rest, and well lit? To delete it: emomusic-edge calibrate --delete",

@@ -17,8 +17,9 @@ def forget(
 ) -> None:
     """Wipe what likes, dislikes and skips taught, of all songs.
 
-    They stand in one small file of the data folder, as counts without times. After this no song is named in it. A
-    service that runs meanwhile forgets with its next song; over MQTT the command `forget` does the same at once.
+    They stand in one small file of the data folder, as counts without times. After this no song is named in it. The
+    system service has a data folder of its own: docs/music.md says how to reach it. A service that runs meanwhile
+    forgets with its next song; over MQTT the command `forget` does the same at once.
 
         emomusic-edge forget --yes
     """
@@ -38,4 +39,5 @@ def forget(
             f"{cause}: nothing was forgotten.",
             mend="Run it as the user that the file belongs to, or stop the service first.",
         ) from cause
-    typer.echo(f"Forgot {known} song{'' if known == 1 else 's'}." if known else "There was nothing to forget.")
+    done = f"Forgot {known} song{'' if known == 1 else 's'}" if known else "There was nothing to forget"
+    typer.echo(f"{done} in {path}.")

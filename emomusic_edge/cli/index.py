@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emomusic_edge.cli import index_build, index_check, index_plot
+from emomusic_edge.cli.index_common import Audio, File, index_and_audio
 from emomusic_edge.cli.run import CONFIG
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from emomusic_edge.deam_index.audio_files import AudioRoots
     from emomusic_edge.deam_index.music_index import MusicIndex
 
 app = typer.Typer(
@@ -34,29 +36,16 @@ app.command()(index_plot.plot)
 
 
 @app.command()
-def info(
-    file: Annotated[
-        Path | None, typer.Argument(help="Index file; the bundled one if left out.", show_default=False)
-    ] = None,
-    audio: Annotated[
-        Path | None, typer.Option(help="Audio folder, to count the songs that are there.", show_default=False)
-    ] = None,
-) -> None:
-    """Show what an index holds: songs, windows, ranges, where they come from."""
+def info(file: File = None, audio: Audio = None, config: Annotated[Path | None, CONFIG] = None) -> None:
+    """Show what an index holds: songs, windows, ranges, where they come from, how many songs have their audio."""
     from rich.console import Console
 
-    from emomusic_edge.deam_index.audio_files import AudioRoots, playable_files
+    from emomusic_edge.deam_index.audio_files import playable_files
     from emomusic_edge.deam_index.index_file import read_index
-    from emomusic_edge.deam_index.roots_file import read_roots
-    from emomusic_edge.paths import packaged_deam_index
 
-    path = file or packaged_deam_index()
+    path, roots = index_and_audio(file, audio, config)
     index = read_index(path)
-    roots = read_roots(path)
-    playable = None
-    if audio is not None or roots:
-        playable = int(playable_files(index, AudioRoots(audio or path.parent, roots)).sum())
-    Console().print(_table(index, path, audio, playable, roots))
+    Console().print(_table(index, path, roots, int(playable_files(index, roots).sum())))
 
 
 @app.command(name="starter-music")
@@ -83,7 +72,7 @@ def starter_music(
     console.print(str(make_starter_music(folder, console)), highlight=False, markup=False, soft_wrap=True)
 
 
-def _table(index: MusicIndex, path: Path, audio: Path | None, playable: int | None, roots: dict[str, Path]) -> Table:
+def _table(index: MusicIndex, path: Path, roots: AudioRoots, playable: int) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
@@ -106,9 +95,8 @@ def _table(index: MusicIndex, path: Path, audio: Path | None, playable: int | No
             f"{values.min():+.3f} to {values.max():+.3f}; annotations: mean {index.reference_mean[axis]:+.3f}, "
             f"sd {index.reference_sd[axis]:.3f}",
         )
-    if playable is not None:
-        folders = ", ".join(str(folder) for folder in ([audio] if audio else []) + list(roots.values()))
-        table.add_row("audio", f"{playable} of {index.song_count} songs in {escape(folders)}")
+    folders = ", ".join(map(str, (roots.folder, *roots.named.values())))
+    table.add_row("audio", f"{playable} of {index.song_count} songs in {escape(folders)}")
     for key, text in index.provenance.items():
         if text:
             # hashes by file, say: for programs, not for people

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -134,18 +135,21 @@ def _from_deam(console: Console, deam: Path, audio: Path | None, out: Path) -> N
     from emomusic_edge.errors import IndexFileError
 
     annotations = read_annotations(deam)
-    sound_end_s = None
+    ends = None
     if audio is not None:
         wanted = sorted({song.song_id for song in annotations.songs} | annotations.song_level.keys())
         with bar(console, "Looking where songs end") as progress:
-            sound_end_s = measure_audio(audio, wanted, progress)
-        if not sound_end_s:
+            ends = measure_audio(audio, wanted, progress)
+        if not ends.end_s:
             raise IndexFileError(
                 f"{audio} holds none of the {len(wanted)} songs' files (2.mp3 …).",
                 mend="Name the folder that holds them with --audio, or leave --audio out.",
             )
-        say(console, f"{len(sound_end_s)} of {len(wanted)} songs have their audio in {audio}")
-    index = build_index(annotations, sound_end_s=sound_end_s)
+        if ends.troubles:
+            told = next(iter(ends.troubles.values()))
+            say(console, f"Note: {len(ends.troubles)} files count as missing (the first: {told}).")
+        say(console, f"{len(ends.end_s)} of {len(wanted)} songs have their audio in {audio}")
+    index = build_index(annotations, sound_end_s=None if ends is None else ends.end_s)
     for note in filter(None, index.provenance["notes"].split("; ")):
         say(console, f"Note: {note}.")
     write_index(out, index)
@@ -169,3 +173,5 @@ def _from_csv(console: Console, csv: Path, scale: str, audio: Path, name: str, o
         say(console, f"Note: {note}.")
     write_index(out, built.index)
     say(console, f"{built.index.window_count} windows of {built.index.song_count} songs -> {out}")
+    settings = (f"music.index={out.absolute()}", f"music.audio_dir={audio.absolute()}")
+    say(console, shlex.join(["emomusic-edge", "run", *(word for one in settings for word in ("--set", one))]))

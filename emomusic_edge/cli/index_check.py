@@ -96,16 +96,17 @@ def coverage(
         float,
         typer.Option(
             min=0,
-            help="With memory: only starts that leave so many seconds, as `run` asks with music.dwell_s (25); "
-            "0 counts every window.",
+            help="How many seconds a start must leave before the closing fade, as `run` asks with music.dwell_s; "
+            "0 leaves these rows out.",
         ),
-    ] = 0.0,
+    ] = 25.0,
 ) -> None:
     """How much of the music is reached: replay queries of people, and see which songs answer.
 
     Queries are drawn from FindingEmo's annotations (package findingemo-light; without it from its counts per axis).
-    Each mapping is tried without any memory, the nearest window of all, and with the rule that `run` chooses by,
-    which remembers what was played. Every song counts as playable.
+    Each mapping is tried without any memory, the nearest window of all, and with the rule of `run`, which remembers
+    what was played: over all windows, and as `run` chooses, among starts that leave the dwell time. Every song counts
+    as playable.
 
     mean distance: from where the query lands to the song. effective songs: exp of the entropy of the songs' shares.
     """
@@ -120,7 +121,7 @@ def coverage(
     from emomusic_edge.paths import packaged_deam_index
 
     console = Console()
-    index = read_index(file or packaged_deam_index())
+    index = read_index(packaged_deam_index() if file is None else index_and_audio(file, None, None)[0])
     drawn = draw_queries(queries, seed=seed, noise_sd=noise)
     tree = WindowTree(index.points)
 
@@ -128,18 +129,22 @@ def coverage(
         return int(tree.nearest(target, 1)[1][0])
 
     table = Table(title=f"{queries:,} queries over {index.song_count:,} songs", title_justify="left")
-    for name in ("mapping", "memory"):
+    for name in ("mapping", "memory", "starts"):
         table.add_column(name)
     for name in ("mean distance", "effective songs", f"top {TOP}", "inside the hull"):
         table.add_column(name, justify="right")
     with bar(console, "Replaying", "queries") as progress:
         for method in AlignmentMethod:
             targets = landed(Alignment(index, method), drawn.points)
-            for memory, choose in (("off", nearest), ("on", _with_memory(index, seed, dwell))):
+            rules = [("off", "any window", nearest), ("on", "any window", _with_memory(index, seed, 0.0))]
+            if dwell > 0:
+                rules.append(("on", f"{dwell:g} s left, as run", _with_memory(index, seed, dwell)))
+            for memory, starts, choose in rules:
                 found = replay(index, targets, choose, progress)
                 table.add_row(
                     method.value,
                     memory,
+                    starts,
                     f"{found.mean_distance:.4f}",
                     f"{found.effective_songs:.0f}",
                     f"{found.top_share:.1%}",
@@ -185,7 +190,7 @@ def loudness(
     )
     for name, trouble in list(run.troubles.items())[:_MOST_SHOWN]:
         say(console, f"  {name}: {trouble}")
-    gains = song_gains_db(index, place)
+    gains = song_gains_db(index, place, roots)
     say(
         console,
         f"gains from {gains.min():+.1f} to {gains.max():+.1f} dB, median {float(sorted(gains)[len(gains) // 2]):+.1f}",

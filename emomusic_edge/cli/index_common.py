@@ -12,9 +12,14 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from emomusic_edge.config import Settings
     from emomusic_edge.deam_index.audio_files import AudioRoots
 
-FILE = typer.Argument(help="Index file; left out: the one that the config names.", show_default=False)
+_NAMED = ("deam", "starter")
+
+FILE = typer.Argument(
+    help="Index file, or `deam` or `starter` for those; left out: the one that the config names.", show_default=False
+)
 AUDIO = typer.Option(
     help="Folder with the audio; left out: `[music] audio_dir` of the config, or beside the index.", show_default=False
 )
@@ -28,12 +33,11 @@ def index_and_audio(file: Path | None, audio: Path | None, config: Path | None) 
     Raises:
         ConfigError, IndexFileError: the config is broken; the starter music, which it names, was not made.
     """
-    from emomusic_edge.config import load_config
     from emomusic_edge.deam_index.audio_files import AudioRoots
     from emomusic_edge.deam_index.roots_file import read_roots
     from emomusic_edge.runtime.locate import audio_folder, index_file
 
-    settings = load_config(config)
+    settings, file = _settings_and_file(file, config)
     path = file or index_file(settings)
     if audio is not None:
         folder = audio
@@ -46,11 +50,21 @@ def index_and_audio(file: Path | None, audio: Path | None, config: Path | None) 
 
 def loudness_place(file: Path | None, path: Path, config: Path | None) -> Path:
     """Where the loudness of an index's files is kept."""
-    from emomusic_edge.config import load_config
     from emomusic_edge.deam_index.loudness_file import loudness_file_of
     from emomusic_edge.runtime.locate import loudness_file
 
-    return loudness_file(load_config(config)) if file is None else loudness_file_of(path)
+    settings, file = _settings_and_file(file, config)
+    return loudness_file(settings) if file is None else loudness_file_of(path)
+
+
+def _settings_and_file(file: Path | None, config: Path | None) -> tuple[Settings, Path | None]:
+    """The settings, which name the index where no file does: `deam` and `starter` are no files."""
+    from emomusic_edge.config import load_config
+
+    settings = load_config(config)
+    if file is None or str(file) not in _NAMED or file.exists():
+        return settings, file
+    return settings.model_copy(update={"music": settings.music.model_copy(update={"index": str(file)})}), None
 
 
 @contextmanager

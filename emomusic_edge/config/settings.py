@@ -195,7 +195,7 @@ class MusicSettings(Section):
     spacing_songs: Annotated[
         int,
         Field(ge=0, le=10_000, description="So many other songs play before one repeats, where so many fit."),
-    ] = 50
+    ] = 100
     seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="Of the draws among liked songs.")] = 0
     person: Annotated[
         PersonName,

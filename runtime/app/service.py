@@ -73,28 +73,28 @@ class App:
             self._publisher = publisher_of(settings)
             self.models, (music, self.calibration) = _models_and_music(settings, self._player, loaded)
             give_back_freed_memory()
-            # What a model holds on the GPU is given back when a later one does not load, else at the end of the run.
+            self._summary = RunSummary()
+            self._timebase = FrameTime() if plan.fast else RealTime()
+            self._observers: list[Observer] = [self._summary.add]
+            parts = Parts(
+                feed=self._feed,
+                timebase=self._timebase,
+                detector=self.models.detector,
+                primary=PrimaryFace(settings.faces.hysteresis),
+                face_model=self.models.face,
+                face_margin=self.models.face_manifest.image.face_margin,
+                scene_model=self.models.scene,
+                fusion=fusion_rule(settings),
+                stabilizer=stabilizer_of(settings),
+                music=music,
+                publisher=self._publisher,
+                observers=self._observers,
+                scene_pace=ScenePace(max_age_s=_scene_max_age_s(settings)),
+                pacer=_pacer(settings, plan),
+            )
+            self._loop = Loop(parts, frames_per_second=settings.loop.frames_per_second)
+            # What a model holds on the GPU is given back when a later part does not work, else at the end of the run.
             self._loaded = loaded.pop_all()
-        self._summary = RunSummary()
-        self._timebase = FrameTime() if plan.fast else RealTime()
-        self._observers: list[Observer] = [self._summary.add]
-        parts = Parts(
-            feed=self._feed,
-            timebase=self._timebase,
-            detector=self.models.detector,
-            primary=PrimaryFace(settings.faces.hysteresis),
-            face_model=self.models.face,
-            face_margin=self.models.face_manifest.image.face_margin,
-            scene_model=self.models.scene,
-            fusion=fusion_rule(settings),
-            stabilizer=stabilizer_of(settings),
-            music=music,
-            publisher=self._publisher,
-            observers=self._observers,
-            scene_pace=ScenePace(max_age_s=_scene_max_age_s(settings)),
-            pacer=_pacer(settings, plan),
-        )
-        self._loop = Loop(parts, frames_per_second=settings.loop.frames_per_second)
 
     @property
     def broker(self) -> str | None:

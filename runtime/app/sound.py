@@ -72,7 +72,7 @@ def music_of(
         np.ones(index.song_count, np.bool_) if without_audio else playable_files(index, roots),
         choice_rule(settings),
         seed=music.seed,
-        gains_db=None if without_audio else song_gains_db(index, loudness_file(settings)),
+        gains_db=None if without_audio else song_gains_db(index, loudness_file(settings), roots),
     )
     targets = Targets(
         Alignment(index, AlignmentMethod(music.alignment)),

@@ -15,6 +15,8 @@ from .shared import CROSSFADE_S, Shared, Wish
 
 _ALIVE_POLL_S = 0.5
 _JOIN_S = 1.5
+_LATE_START_S = 1.0
+"""Beyond what opening a file takes: its disk slept, or a network drive hung."""
 
 logger = logging.getLogger(__name__)
 
@@ -135,6 +137,7 @@ class DeviceThread:
 
     def _start_song(self, wish: Wish, segment: Segment) -> None:
         shared = self._shared
+        asked_at_s = time.monotonic()
         try:
             track = self._output.load(segment.path)
         except AudioError as error:
@@ -162,7 +165,16 @@ class DeviceThread:
             except AudioError as error:
                 self._give_up(wish, segment, str(error))
                 return
+        if time.monotonic() - asked_at_s > _LATE_START_S:
+            self._count_from_now(wish, start_s)
         self._done = replace(self._done, ticket=wish.ticket, segment=segment, paused=False)
+
+    def _count_from_now(self, wish: Wish, start_s: float) -> None:
+        """Bring the clock in line with a song that began late."""
+        shared = self._shared
+        with shared.changed:
+            if shared.wish.ticket == wish.ticket and shared.clock is not None:
+                shared.clock = replace(shared.clock, anchor_s=start_s, since_s=shared.now_s)
 
     def _give_up(self, wish: Wish, segment: Segment, reason: str) -> None:
         """Report a song that cannot play, and let what still sounds of the one before fade out."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from emomusic_edge.errors import AudioError
 
+from .fades import HUSH_FRAMES
 from .mix import Mix, to_int16
 from .output import SAMPLE_RATE_HZ, EarlyEnd, SoundSink, Track
 from .song_stream import SongStream, probe
@@ -28,7 +29,10 @@ BLOCK_FRAMES = 512
 MARGIN_FRAMES = round(0.02 * SAMPLE_RATE_HZ)
 """How near to the device's place a command may change the sound; mixing the quarter second anew takes a few ms."""
 
-_FIRST_SOUND_S = 2.0
+_FIRST_FRAMES = 2 * AHEAD_FRAMES + HUSH_FRAMES
+"""Decoded before a song comes in: less would count as late (see Voice) before the decoder is truly ahead."""
+_FIRST_SOUND_S = 10.0
+"""A disk that slept needs 5 to 10 s until it turns. Only the player's thread waits; what sounds goes on."""
 _WAIT_S = 0.05
 _CLOSE_S = 0.5
 _JOIN_S = 1.0
@@ -94,7 +98,7 @@ class StreamMixer:
         stream = SongStream(track.handle, start_s=start_s, end_s=end_s, patience_s=self._patience_s)
         frames = max(1, round((end_s - start_s) * SAMPLE_RATE_HZ))
         try:
-            stream.wait_filled(min(frames, 2 * AHEAD_FRAMES), _FIRST_SOUND_S)
+            stream.wait_filled(min(frames, _FIRST_FRAMES), _FIRST_SOUND_S)
         except AudioError:
             stream.close()
             raise

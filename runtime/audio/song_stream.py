@@ -105,14 +105,15 @@ class SongStream:
                 damage = "" if self._early_end is None else self._early_end.damage
                 raise AudioError(damage or f"{self._path}: nothing decoded within {timeout_s:.0f} s")
 
+    def ready(self, at: int, frames: int) -> int:
+        """See SongSource.ready."""
+        with self._changed:
+            return self._count(at, frames)
+
     def read(self, at: int, frames: int) -> NDArray[np.float32]:
         """See SongSource.read."""
         with self._changed:
-            if self._patience_s:
-                self._changed.wait_for(
-                    lambda: self._decoded >= at + frames or self._end is not None or self._closing, self._patience_s
-                )
-            count = min(frames, max(0, self._decoded - at))
+            count = self._count(at, frames)
             first = at % len(self._ring)
             head = min(count, len(self._ring) - first)
             out = np.empty((count, 2), np.float32)
@@ -122,6 +123,13 @@ class SongStream:
                 self._read_to = at + count
                 self._changed.notify_all()
             return out
+
+    def _count(self, at: int, frames: int) -> int:
+        if self._patience_s:
+            self._changed.wait_for(
+                lambda: self._decoded >= at + frames or self._end is not None or self._closing, self._patience_s
+            )
+        return min(frames, max(0, self._decoded - at))
 
     def close(self) -> None:
         """Stop decoding; the file closes a moment later."""

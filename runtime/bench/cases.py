@@ -15,8 +15,10 @@ from emomusic_edge.contracts import InferenceEngine
 from emomusic_edge.engine_store import EngineStore
 from emomusic_edge.errors import ConfigError
 from emomusic_edge.made_pictures import made_picture
-from emomusic_edge.manifest import MODEL_NAME, Manifest, read_bundle
+from emomusic_edge.manifest import MODEL_NAME, Manifest
+from emomusic_edge.model_file import open_bundle
 from emomusic_edge.runtime.engines.choose import EngineMakers, choose_engine
+from emomusic_edge.runtime.freed_memory import give_back_freed_memory
 from emomusic_edge.runtime.predictors import MaskBank
 
 from .gpu_memory import used_gpu_mb
@@ -117,13 +119,15 @@ def load_cases(
 
     try:
         for want in wanted:
-            manifest, model = read_bundle(want.folder)
+            manifest, model = open_bundle(want.folder)
             counts = _sample_counts(manifest, want.samples)
             for name in want.engines:
                 if name != "cpu" and isinstance(gpu := makers.probe(), str):
                     absent[f"TensorRT and CUDA: {gpu}"] = None
                     continue
                 gpu_before_mb = used_gpu() if name != "cpu" else None
+                # As the service does once its models are loaded.
+                give_back_freed_memory()
                 before_mb = resident_mb()
                 chosen = choose_engine(model, manifest, makers, wanted=name, samples=max(counts) or None, store=store)
                 if chosen.passed_over:
@@ -138,6 +142,7 @@ def load_cases(
                 }
                 for run in runs.values():
                     run()
+                give_back_freed_memory()
                 grown_mb = resident_mb() - before_mb
                 gpu_mb = None
                 if gpu_before_mb is not None and (gpu_after_mb := used_gpu()) is not None:

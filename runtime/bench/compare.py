@@ -93,13 +93,35 @@ def compare_cases(a: CaseResult, b: CaseResult) -> Comparison:
     return Comparison(a=a.case.label, b=b.case.label, ratio=ratio_of_medians(a.rounds_ms, b.rounds_ms))
 
 
-def compare_machines(a: BenchReport, b: BenchReport) -> list[MachineRatio]:
-    """The same models on two machines: same file, precision and T.
+def machine_differences(a: BenchReport, b: BenchReport) -> list[str]:
+    """Why two reports are none of like things: threads, and models that ran on no engine in common."""
+    found = []
+    if a.threads != b.threads:
+        found.append(f"threads: {threads_told(a.threads)} on A, {threads_told(b.threads)} on B")
+    ours, theirs = _by_model(a.cases), _by_model(b.cases)
+    for key in ours.keys() & theirs.keys():
+        mine, other = ours[key], theirs[key]
+        if not mine.keys() & other.keys():
+            name = next(iter(mine.values())).case.bundle
+            found.append(f"{name} ran on {', '.join(sorted(mine))} on A, on {', '.join(sorted(other))} on B")
+    return sorted(set(found))
 
-    Where both ran a model on the same kind of engine these are compared, else the fastest of each.
+
+def threads_told(threads: int) -> str:
+    """The setting in words."""
+    return str(threads) if threads else "one a core"
+
+
+def compare_machines(a: BenchReport, b: BenchReport, *, force: bool) -> list[MachineRatio]:
+    """The same models on two machines: same file, precision, T and engine, with the same setting of threads.
+
+    Args:
+        a: what was measured on one.
+        b: what was measured on the other.
+        force: compare also where threads differ, and the fastest engine of each where they have none in common.
 
     Raises:
-        ConfigError: they share no model at any T.
+        ConfigError: they share no model at any T; or they differ otherwise, and `force` is not set.
     """
     ratios: list[MachineRatio] = []
     ours, theirs = _by_model(a.cases), _by_model(b.cases)
@@ -114,6 +136,11 @@ def compare_machines(a: BenchReport, b: BenchReport) -> list[MachineRatio]:
         raise ConfigError(
             f"The two files measure nothing alike: {reason}.",
             mend="Measure the same bundles at the same --samples on both.",
+        )
+    if not force and (unlike := machine_differences(a, b)):
+        raise ConfigError(
+            f"bench report refuses unlike things: {'; '.join(unlike)}.",
+            mend="Measure both alike, or compare them all the same: --force",
         )
     return sorted(ratios, key=lambda ratio: (ratio.a.case.bundle, ratio.a.case.samples, ratio.a.case.engine))
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .cases import Case
-from .compare import MachineRatio
+from .compare import MachineRatio, machine_differences, threads_told
 from .noise import NoiseVerdict
 from .pipeline import neither_ms
 from .report import BenchReport, Comparison, PipelineResult
@@ -39,6 +39,8 @@ def machines_view(a: BenchReport, b: BenchReport, ratios: Sequence[MachineRatio]
         table.add_column(heading)
     for heading in ("A", "B", "A / B"):
         table.add_column(heading, justify="right")
+    untrusted = [name for name, report in (("A", a), ("B", b)) if not report.noise.trusted]
+    mark = "*" if untrusted else ""
     for row in ratios:
         case = row.a.case
         table.add_row(
@@ -48,13 +50,17 @@ def machines_view(a: BenchReport, b: BenchReport, ratios: Sequence[MachineRatio]
             f"{_provider(row.b.case)} {row.b.case.precision}",
             _digits(row.a.figures.p50_ms),
             _digits(row.b.figures.p50_ms),
-            f"{row.ratio:.2f}",
+            Text(f"{row.ratio:.2f}{mark}", style="bold red" if mark else ""),
         )
     parts: list[RenderableType] = []
     for name, report in (("A", a), ("B", b)):
         parts += [Text(f"{name}: {line}", style="dim") for line in _machine_lines(report)]
         parts.append(Text.assemble(f"{name}: ", _noise_line(report.noise)))
-    return Group(*parts, table)
+    parts.append(table)
+    if untrusted:
+        parts.append(Text(f"* not to be quoted: {' and '.join(untrusted)} not known to be quiet", style="bold red"))
+    parts += [Text(f"unlike: {line}", style="bold red") for line in machine_differences(a, b)]
+    return Group(*parts)
 
 
 def _machine_lines(report: BenchReport) -> Iterable[str]:
@@ -65,9 +71,8 @@ def _machine_lines(report: BenchReport) -> Iterable[str]:
         f"{machine.governor or 'not readable'}, load before {machine.load_before[0]:.2f}"
     )
     versions = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
-    threads = str(report.threads) if report.threads else "one a core"
     when = f"{report.created_at:%Y-%m-%d %H:%M} UTC"
-    yield f"{machine.system}, Python {machine.python}, {versions}; threads: {threads}; {when}"
+    yield f"{machine.system}, Python {machine.python}, {versions}; threads: {threads_told(report.threads)}; {when}"
     if report.jetson is not None:
         told = report.jetson
         values = {

@@ -5,10 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 EARLY_SKIP_S = 30.0
-"""A skip within this time of a song's start counts; streaming services count a song as heard from 30 s on."""
+"""A skip later than this after a song's start is none; streaming services count a song as heard from 30 s on."""
 
 SKIP_WEIGHT = 0.5
 """An early skip weighs half a dislike: it may be about the moment and not about the song."""
+
+
+def early_s(sounds_s: float) -> float:
+    """How long after its start a skip is early: EARLY_SKIP_S, or half of what would have sounded where that is less.
+
+    Args:
+        sounds_s: from the start to the end of the sound; 30 s of DEAM's 45-s excerpts.
+    """
+    return min(EARLY_SKIP_S, sounds_s / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +42,6 @@ class Counts:
     def beta(self) -> float:
         """The uniform prior's 1, the dislikes, and early skips at their weight."""
         return 1.0 + self.dislikes + SKIP_WEIGHT * self.skips
-
-    @property
-    def disliked(self) -> bool:
-        """Whether what speaks against it outweighs its likes by a whole dislike."""
-        return self.beta - self.alpha >= 1.0
 
     def __add__(self, other: Counts) -> Counts:
         """Both together."""

@@ -1,6 +1,7 @@
 """Likes as the running service knows them: in memory at once, on the disk a little later, on a thread of its own.
 
 A write that reaches the disk takes milliseconds on an SSD and tens of them on a card, so the loop never waits for one.
+One that fails (the file is locked, the disk full) is tried again until it is done, and those after it wait.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from .feedback_store import FeedbackStore
 
 _log = logging.getLogger(__name__)
 _JOIN_S = 1.0
+RETRY_S = 5.0
 
 
 class FeedbackMemory:
     """Counts by song id; `version` rises whenever they change."""
 
-    def __init__(self, store: FeedbackStore | None = None) -> None:
+    def __init__(self, store: FeedbackStore | None = None, *, retry_s: float = RETRY_S) -> None:
         """Load what is known.
 
         Args:
-            store: None, or one that cannot be read, keeps everything in memory.
+            store: None keeps everything in memory; so does one that cannot be read or written, until it can.
+            retry_s: how long to wait before what could not be written is tried again.
         """
         self._store = store
         self._lock = threading.Lock()
@@ -34,6 +37,8 @@ class FeedbackMemory:
         self._known = None if store is None else store.signature()
         self._failed = ""
         self._jobs: queue.SimpleQueue[tuple[str, Counts] | str] = queue.SimpleQueue()
+        self._retry_s = retry_s
+        self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         if store is not None:
             self._guarded(self._load)
@@ -75,6 +80,7 @@ class FeedbackMemory:
     def close(self) -> None:
         """Write what is still to be written, for a second at most."""
         if self._thread is not None:
+            self._closing.set()
             self._jobs.put("close")
             self._thread.join(_JOIN_S)
             if self._thread.is_alive():
@@ -90,7 +96,11 @@ class FeedbackMemory:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) != "close":
-            self._guarded(partial(self._do, job))
+            while not self._guarded(partial(self._do, job)) and job != "load":
+                if self._closing.is_set():
+                    _log.warning("the last likes could not be written")
+                    return
+                self._closing.wait(self._retry_s)
 
     def _do(self, job: tuple[str, Counts] | str) -> None:
         assert self._store is not None
@@ -111,7 +121,7 @@ class FeedbackMemory:
                 self._counts, self._known = counts, known
                 self._version += 1
 
-    def _guarded(self, act: Callable[[], None]) -> None:
+    def _guarded(self, act: Callable[[], None]) -> bool:
         try:
             act()
         except OSError as error:
@@ -119,5 +129,6 @@ class FeedbackMemory:
             if reason != self._failed:
                 _log.warning("%s", reason)
             self._failed = reason
-        else:
-            self._failed = ""
+            return False
+        self._failed = ""
+        return True

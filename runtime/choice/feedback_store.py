@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS feedback (
     PRIMARY KEY (library, song_id)
 ) WITHOUT ROWID
 """
+_COLUMNS = ["library", "song_id", "likes", "dislikes", "skips"]
 _ADD = """
 INSERT INTO feedback (library, song_id, likes, dislikes, skips) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (library, song_id) DO UPDATE SET
@@ -162,3 +163,6 @@ def _check(database: sqlite3.Connection) -> None:
     found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise sqlite3.DatabaseError(str(found))
+    # sqlite3 tells a missing table in the same way as a lock, which passes
+    if version and [row[1] for row in database.execute("PRAGMA table_info(feedback)")] != _COLUMNS:
+        raise sqlite3.DatabaseError("its table of feedback is not there, or another one")

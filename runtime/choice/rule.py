@@ -4,19 +4,20 @@ Distances are Euclidean, in DEAM units, between the target and a window's point.
 dwell time before its closing fade is looked at only when no other song outside the recent ones is left.
 
 1. *Recent* songs, the last `recent` chosen and the playing one, are out.
-2. A song is *fresh* when it is not among the last `spacing` chosen, and not disliked (by a whole dislike more than it
-   was liked). If the affect radius holds a fresh song, the candidates are all songs within the radius.
+2. A song is *fresh* when it is not among the last `spacing` chosen. If the affect radius holds a fresh song, the
+   candidates are all songs within the radius.
 3. Otherwise the nearest fresh song within reach is taken. Reach is the margin beyond the nearest song of all: the
-   difference that is not worth a switch. So a thin region is played through before it repeats.
+   difference that is not worth a switch. So a region with at most `spacing` songs is played through before one repeats.
 4. If nothing within reach is fresh, the candidates are all songs within reach.
 5. If nothing is within reach, the nearest song is taken.
 6. If all songs are recent, the one played longest ago is taken, the playing one only when it is alone.
 
-Among candidates (2 and 4), each with its nearest start, the one played longest ago is taken, one never played before
-all others; then the nearest; then the lower row. Likes and dislikes decide among the *due*: the quarter played longest
-ago, and all that were never played. Once one of these was liked, disliked or skipped, each due song draws from its
-posterior, and the highest draw is taken (Thompson, "On the likelihood that one unknown probability exceeds another",
-Biometrika 25, 1933). A liked song never comes from outside the radius or the reach.
+Among candidates (2 and 4), each with its nearest start, the one played longest ago is the *first*: one never played
+before all others; then the nearest; then the lower row. It is taken, unless likes, dislikes or skips are known of the
+*due*: of the quarter played longest ago, and all that were never played, those whose distance differs from the first's
+by at most the radius. Then each due song draws from its posterior, and the highest draw is taken (Thompson, "On the
+likelihood that one unknown probability exceeds another", Biometrika 25, 1933). So what is known of songs never moves
+the choice by more than the radius.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class ChoiceRule:
     radius: float = 0.03
     margin: float = 0.1
     recent: int = 5
-    spacing: int = 50
+    spacing: int = 100
     dwell_s: float = 25.0
     fade_s: float = 2.0
 
@@ -95,7 +96,6 @@ class SongChoice:
         self._recent_above = 0
         self._stale_above = 0
         self._counts: dict[int, Counts] = {}
-        self._disliked = np.empty(0, np.int64)
         self._generator = np.random.default_rng(seed)
         release_pages(index.points)
 
@@ -113,11 +113,8 @@ class SongChoice:
         self._bound()
 
     def withdraw(self, song: int) -> None:
-        """Leave a song out; it counts as never played."""
+        """Leave a song out; its place in the order is kept, so that it does not come first once it is allowed again."""
         self._playable[song] = False
-        self._order.pop(song, None)
-        self._stamp[song] = 0
-        self._bound()
 
     def allow(self, song: int) -> None:
         """Let a song that was withdrawn be chosen again."""
@@ -126,7 +123,6 @@ class SongChoice:
     def judge(self, counts: dict[int, Counts]) -> None:
         """Set what is known of songs' likes, by row; replaces what was known."""
         self._counts = {song: count for song, count in counts.items() if count.any}
-        self._disliked = np.array(sorted(song for song, count in self._counts.items() if count.disliked), np.int64)
 
     def choose(
         self, target: ValenceArousal, *, playing: int | None = None, nearer_than: float = math.inf
@@ -179,6 +175,7 @@ class SongChoice:
         order = np.lexsort((rows, distances, self._stamp[songs]))
         count = max(-(-len(order) // DUE_SHARE), int((self._stamp[songs] == 0).sum()))
         due = order[:count]
+        due = due[np.abs(distances[due] - distances[due[0]]) <= self._rule.radius]
         known = [self._counts.get(int(song), _NOTHING) for song in songs[due]] if self._counts else []
         if any(counts.any for counts in known):
             draws = self._generator.beta([c.alpha for c in known], [c.beta for c in known])
@@ -214,7 +211,7 @@ class SongChoice:
 
     def _fresh(self, songs: NDArray[np.integer]) -> NDArray[np.bool_]:
         fresh: NDArray[np.bool_] = self._stamp[songs] <= self._stale_above
-        return fresh & ~np.isin(songs, self._disliked) if len(self._disliked) else fresh
+        return fresh
 
     def _around(
         self, starts: WindowTree, target: ValenceArousal, radius: float, nearer_than: float, allowed: _Allowed

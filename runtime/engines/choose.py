@@ -7,6 +7,7 @@ and not tried again: whatever is wrong with a GPU, the CPU runs the bundle.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -28,6 +29,8 @@ CPU_PROVIDER = "CPUExecutionProvider"
 Wanted = Literal["auto", "tensorrt", "cuda", "cpu"]
 
 _log = logging.getLogger(__name__)
+# Models load side by side: of several engines that are being loaded, nobody could tell which ended the process.
+_TENSORRT_TURN = threading.Lock()
 
 
 class ClosableEngine(InferenceEngine, Protocol):
@@ -126,11 +129,12 @@ def choose_engine(
         if not isinstance(tensorrt, PassedOver):
             return Chosen(tensorrt, (), tensorrt.close)
         passed_over.append(tensorrt)
-    cuda = _cuda(model, manifest, makers, gpu, _rows(manifest, samples), asked_for=wanted == "cuda")
-    if not isinstance(cuda, PassedOver):
-        return Chosen(cuda, tuple(passed_over), _nothing_to_close)
-    passed_over.append(cuda)
-    return Chosen(makers.onnx_runtime(model, manifest.name, [CPU_PROVIDER]), tuple(passed_over), _nothing_to_close)
+    engine, reason = _cuda(model, manifest, makers, gpu, _rows(manifest, samples), asked_for=wanted == "cuda")
+    if reason is not None:
+        passed_over.append(reason)
+    if engine is None:
+        engine = makers.onnx_runtime(model, manifest.name, [CPU_PROVIDER])
+    return Chosen(engine, tuple(passed_over), _nothing_to_close)
 
 
 def _nothing_to_close() -> None:
@@ -166,7 +170,7 @@ def _tensorrt(
     if isinstance(found, str):
         return passed(found, build, logging.WARNING)
     try:
-        with store.loading(found):
+        with _TENSORRT_TURN, store.loading(found):
             engine = makers.tensorrt(found.plan, manifest.name, trt)
             try:
                 _first_inference(engine, manifest, rows)
@@ -181,22 +185,25 @@ def _tensorrt(
 
 def _cuda(
     model: bytes | ModelFile, manifest: Manifest, makers: EngineMakers, gpu: Gpu | str, rows: int, *, asked_for: bool
-) -> InferenceEngine | PassedOver:
+) -> tuple[InferenceEngine | None, PassedOver | None]:
+    """The engine that ONNX Runtime gives where CUDA is asked for, if any, and why it does not run on CUDA, if so."""
+
     def passed(reason: str, mend: str, level: int) -> PassedOver:
         return PassedOver("CUDA", reason, mend, logging.WARNING if asked_for else level)
 
     if isinstance(gpu, str):
-        return passed(gpu, "", logging.DEBUG)
+        return None, passed(gpu, "", logging.DEBUG)
     try:
         engine = makers.onnx_runtime(model, manifest.name, [CUDA_PROVIDER, CPU_PROVIDER])
         if engine.provider == CUDA_PROVIDER:
             # One without code for this GPU loads, and says so only when it runs.
             _first_inference(engine, manifest, rows)
-            return engine
+            return engine, None
     except Exception as error:  # noqa: BLE001 (as above)
-        return passed(*_told(error), logging.WARNING)
+        return None, passed(*_told(error), logging.WARNING)
     reason = f"ONNX Runtime as it is installed here runs {manifest.name} on {engine.provider}"
-    return passed(reason, "", logging.INFO)
+    # A session for the CPU is what would be built next: for a large model that takes seconds, and its memory again.
+    return engine if engine.provider == CPU_PROVIDER else None, passed(reason, "", logging.INFO)
 
 
 def _first_inference(engine: InferenceEngine, manifest: Manifest, rows: int) -> None:

@@ -29,7 +29,8 @@ class OrtEngine:
     """An ONNX Runtime session behind contracts.InferenceEngine.
 
     Threads do not spin between calls: several sessions share one process, and spinning ones slow each other (1.7 times
-    at fp32, more than twice at int8, measured on two cores).
+    at fp32, more than twice at int8, measured on two cores). Within a call they do: where they slept between two
+    operators too, it took 1.12 times as long in int8 and 1.05 times in fp32, for 2 to 7 % less CPU time.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class _Opener:
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 3
         if not optimise:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL

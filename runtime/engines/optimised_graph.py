@@ -5,14 +5,15 @@ It shortens the start of a run; no inference gets faster, for the graph is the o
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emomusic_edge.errors import ModelError
 from emomusic_edge.graph_store import GraphKey, GraphStore
 from emomusic_edge.model_file import ModelFile
 
@@ -20,6 +21,9 @@ from emomusic_edge.model_file import ModelFile
 _MOST_DIFFERENCE = 1e-4
 # For axes without a size of their own, such as the rows of masks.
 _ROWS = 3
+# Models load side by side, but several large ones that are being optimised at once, each with the graph that is to be
+# saved, are more than a small device may have.
+_KEEPING = threading.Lock()
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +53,13 @@ def open_kept(model: ModelFile, bundle: str, key: GraphKey, store: GraphStore, o
         opener: opens a session.
     """
     session = _open(model, bundle, key, store, opener)
-    if session is None and _keep(model, bundle, key, store, opener):
+    if session is not None or store.is_refused(bundle, key):
+        return session
+    with _KEEPING:
+        # Another thread may have kept or refused it while this one waited.
         session = _open(model, bundle, key, store, opener)
+        if session is None and not store.is_refused(bundle, key) and _keep(model, bundle, key, store, opener):
+            session = _open(model, bundle, key, store, opener)
     return session
 
 
@@ -61,7 +70,12 @@ def _open(model: ModelFile, bundle: str, key: GraphKey, store: GraphStore, opene
     try:
         # A bundle that was altered is refused, though its model is not what would be run.
         if not kept.is_of(model):
+            # Before it is hashed: what is written to it from now on shows.
+            stamp = model.stamp()
             model.check()
+            # Where the cache cannot be written, the next start hashes it again.
+            with contextlib.suppress(OSError):
+                store.stamp_anew(kept, stamp)
         with kept.file.opened_in_place() as graph:
             return opener(graph, optimise=False)
     except Exception as error:  # noqa: BLE001 (whatever is wrong with a cache, the model itself is still there)
@@ -76,7 +90,13 @@ def _keep(model: ModelFile, bundle: str, key: GraphKey, store: GraphStore, opene
             with model.opened() as content:
                 answers = _answers(opener(content, optimise=True, save_to=graph))
             # One after the other: two sessions of a large model at once are more than a small device may have.
-            _check_alike(answers, _answers(opener(str(graph), optimise=False)))
+            if not _alike(answers, _answers(opener(str(graph), optimise=False))):
+                raise _AnswersOtherwiseError
+    except _AnswersOtherwiseError:
+        _log.info("the optimised graph of %s answers otherwise than its model and is not kept", bundle)
+        with contextlib.suppress(Exception):
+            store.refuse(bundle, key, model)
+        return False
     except Exception as error:  # noqa: BLE001 (as above; the model's own fault is told when it is opened by itself)
         _log.debug("the optimised graph of %s is not kept: %s", bundle, error)
         return False
@@ -95,7 +115,12 @@ def _answers(session: Any) -> list[NDArray[np.generic]]:
     return [np.asarray(values) for values in session.run(None, inputs)]
 
 
-def _check_alike(answers: list[NDArray[np.generic]], kept: list[NDArray[np.generic]]) -> None:
-    for one, other in zip(answers, kept, strict=True):
-        if not np.allclose(one, other, rtol=_MOST_DIFFERENCE, atol=_MOST_DIFFERENCE, equal_nan=True):
-            raise ModelError("the kept graph answers otherwise than the model")
+def _alike(answers: list[NDArray[np.generic]], kept: list[NDArray[np.generic]]) -> bool:
+    return [one.shape for one in answers] == [other.shape for other in kept] and all(
+        np.allclose(one, other, rtol=_MOST_DIFFERENCE, atol=_MOST_DIFFERENCE, equal_nan=True)
+        for one, other in zip(answers, kept, strict=True)
+    )
+
+
+class _AnswersOtherwiseError(Exception):
+    """Nothing of the graph is kept, as with any other error, only that it was made."""

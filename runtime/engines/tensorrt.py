@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ LOAD_TIMEOUT_S = 80.0
 RUN_TIMEOUT_S = 10.0
 
 _log = logging.getLogger(__name__)
+_LOGGER_TURN = threading.Lock()
 
 
 def import_tensorrt() -> Any:
@@ -160,10 +162,15 @@ def _load(trt: Any, plan: bytes, name: str, device: Callable[[], CudaDevice]) ->
         return session
 
 
-@functools.cache
 def _logger(trt: Any) -> Any:
     """One for the process, never given back: TensorRT keeps the first it gets for all of its objects."""
+    # A cache alone lets two threads that ask at once make two, and drops one that TensorRT may have kept.
+    with _LOGGER_TURN:
+        return _new_logger(trt)
 
+
+@functools.cache
+def _new_logger(trt: Any) -> Any:
     class Logger(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)

@@ -167,10 +167,10 @@ def _what_matters(message: _Told) -> object:
         song = message.song
         segment = None if song is None else (song.song_id, song.start_s)
         return segment, message.paused, message.muted, message.volume
-    # What drifts from frame to frame though nothing happens: clocks, rates, the third decimal.
+    # Left out is what drifts from frame to frame though nothing happens: clocks, rates, the third decimal, and the
+    # uncertainty, which in a still room rises and falls with the age of what the scene model last said.
     axes = tuple(
-        None if axis is None else (round(axis.value, 2), round(axis.sd, 1), axis.held)
-        for axis in (message.valence, message.arousal)
+        None if axis is None else (round(axis.value, 2), axis.held) for axis in (message.valence, message.arousal)
     )
     seen = (message.face.present, message.face.count, message.sources)
     return axes, seen, message.mood, message.stale, message.mode, message.camera_on

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from emomusic_edge.contracts import PaceLimit
 
-# The rate does not fall below this: a face that comes is seen within two seconds whatever the budget.
-FLOOR_FRAMES_PER_SECOND = 0.5
+# The rate does not fall below this: a change of scene, or a face that comes, is seen within a second in any case.
+FLOOR_FRAMES_PER_SECOND = 1.0
 
 # One look at the load: long enough that decoding a song, a second of work, does not lead; and at least so many frames,
 # so that one more or less makes an eighth.

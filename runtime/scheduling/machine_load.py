@@ -9,6 +9,8 @@ from pathlib import Path
 _THERMAL = Path("/sys/class/thermal")
 # What no working sensor of a running machine says: unused inputs give 0, -40, 127 or 255.
 _COLDEST_C, _HOTTEST_C = 1.0, 125.0
+# On Jetsons with this zone it says 100 degrees whatever the heat: a trip point of the power chip, and no measurement.
+_NO_MEASUREMENT = {"PMIC-Die"}
 
 
 class MachineLoad:
@@ -20,7 +22,8 @@ class MachineLoad:
 
     def __init__(self, thermal: Path = _THERMAL) -> None:
         self._cores = os.cpu_count() or 1
-        self._sensors = sorted(thermal.glob("thermal_zone*/temp"))
+        zones = (zone for zone in sorted(thermal.glob("thermal_zone*")) if _kind(zone) not in _NO_MEASUREMENT)
+        self._sensors = [zone / "temp" for zone in zones]
 
     def cpu_s(self) -> float:
         """See Machine.cpu_s."""
@@ -41,3 +44,11 @@ def _read_c(sensor: Path) -> float | None:
     except (OSError, ValueError):
         return None
     return value_c if _COLDEST_C <= value_c <= _HOTTEST_C else None
+
+
+def _kind(zone: Path) -> str:
+    """What a zone measures; empty when it does not say."""
+    try:
+        return (zone / "type").read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from datetime import datetime, timezone
 from pathlib import Path
@@ -33,13 +34,16 @@ MET = {
     "face_int8_T20": 7.0,
     "hsemotion": 14.0,
     "scene_fp32_graph": 58.0,
-    "products_ort": 48.0,
+    "products_ort": 45.0,
     "products_numpy": 70.0,
+    "products_peak": 96.0,
     "detector_short": 1.5,
     "mediapipe_short": 2.3,
     "detector_full": 4.0,
     "mediapipe_full": 6.6,
 }
+# The square product is twice the model's work: alone, that takes 48 ms.
+FACTS = {"products_flop": 8_830_000_000, "products_peak_flop": 17_660_000_000}
 SERVICE = ServiceFigures(
     start_s=[1.2, 1.3, 9.0],
     resident_mib=[290.0, 300.0],
@@ -47,6 +51,8 @@ SERVICE = ServiceFigures(
     neither_ms=[0.8] * 20,
     age_ms=[70.0] * 98 + [500.0] * 2,
     imported=[],
+    frames_ready=3,
+    noise_ms=QUIET,
 )
 
 
@@ -54,28 +60,35 @@ def rounds(times: dict[str, float]) -> dict[str, list[list[float]]]:
     return {case: [[time, time], [time, time]] for case, time in times.items()}
 
 
-def result(noise: list[float] = QUIET, **changes: object) -> Result:
+@functools.cache
+def met_goals() -> list[Goal]:
+    return judge(rounds(MET), SERVICE, {}, FACTS)
+
+
+def result(noise: list[float] | None = QUIET, **changes: object) -> Result:
     measured = rounds(MET)
     made = Result(
         created_at=datetime(2026, 1, 1, tzinfo=timezone.utc),
         machine=read_machine(),
+        revision="0" * 40 + "+dirty",
+        bundles={"scene-int8": "a" * 64},
         quick=False,
         seconds=60.0,
-        noise=noise_verdict(noise),
+        noise=noise_verdict(noise) if noise else None,
         idle_share=0.0,
         about={"ours": "emomusic-edge"},
-        facts={"products_flop": 8_830_000_000, "products_peak_flop": 1},
+        facts=FACTS,
         memory_mib={"ours": 700.0},
         missing={"fer": ".venv-fer is not there: make peer-fer"},
         rounds_ms=measured,
         service=SERVICE,
-        goals=judge(measured, SERVICE, {}),
+        goals=met_goals(),
     )
     return dataclasses.replace(made, **changes)
 
 
 def test_figures_within_their_bounds_meet_all_twelve_goals() -> None:
-    goals = judge(rounds(MET), SERVICE, {})
+    goals = met_goals()
     assert len(goals) == 12
     assert [goal.what for goal in goals if goal.met is not True] == []
 
@@ -90,13 +103,13 @@ def test_figures_within_their_bounds_meet_all_twelve_goals() -> None:
         ("face_heads", 0.13, 3),
         ("hsemotion", 11.0, 4),
         ("scene_fp32_graph", 61.0, 5),
-        ("products_numpy", 40.0, 5),
+        ("products_peak", 92.0, 5),
         ("mediapipe_short", 1.9, 6),
         ("detector_full", 5.5, 6),
     ],
 )
 def test_one_figure_on_the_wrong_side_misses_its_goal(case: str, value: float, place: int) -> None:
-    goals = judge(rounds({**MET, case: value}), SERVICE, {})
+    goals = judge(rounds({**MET, case: value}), SERVICE, {}, FACTS)
     assert goals[place].met is False
 
 
@@ -112,17 +125,31 @@ def test_one_figure_on_the_wrong_side_misses_its_goal(case: str, value: float, p
     ],
 )
 def test_one_figure_of_the_service_on_the_wrong_side(change: dict[str, object], place: int) -> None:
-    goals = judge(rounds(MET), dataclasses.replace(SERVICE, **change), {})
+    goals = judge(rounds(MET), dataclasses.replace(SERVICE, **change), {}, FACTS)
     assert goals[place].met is False
 
 
 def test_megabytes_are_a_million_bytes() -> None:
     """334 MiB are 350.2 MB."""
-    assert judge({}, dataclasses.replace(SERVICE, resident_mib=[334.0]), {})[9].met is False
+    assert judge({}, dataclasses.replace(SERVICE, resident_mib=[334.0]), {}, {})[9].met is False
+
+
+def test_the_limit_is_the_rate_of_square_products_and_own_shapes_are_only_told() -> None:
+    """58 ms against 48 ms for the multiply-adds at that rate; against the model's own shapes it may be anything."""
+    (figure,) = met_goals()[5].figures
+    assert figure.value == pytest.approx(58.0 / 48.0)
+    for products_ms in (20.0, 58.0):
+        goal = judge(rounds({**MET, "products_ort": products_ms}), SERVICE, {}, FACTS)[5]
+        assert goal.met is True
+        (beside,) = goal.beside
+        assert beside.value == pytest.approx(58.0 / products_ms)
+        assert (beside.bound, beside.met) == (None, None)
+    without = judge(rounds({name: time for name, time in MET.items() if name != "products_peak"}), SERVICE, {}, FACTS)
+    assert without[5].met is None
 
 
 def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
-    goals = judge({}, None, {"hsemotion": "it is not there", "service": "no broker"})
+    goals = judge({}, None, {"hsemotion": "it is not there", "service": "no broker"}, {})
     assert [goal.met for goal in goals] == [None] * 12
     assert all(figure.missing for goal in goals for figure in goal.figures)
     assert "no broker" in goals[9].figures[0].missing
@@ -138,11 +165,27 @@ def test_a_goal_half_measured_is_missed_when_that_half_is() -> None:
 
 def test_only_a_quiet_whole_run_is_trusted() -> None:
     assert result().trusted
-    for untrusted in (result(NOISY), result(QUIET[:5]), result(idle_share=2 * IDLE_BOUND), result(quick=True)):
+    noisy_service = dataclasses.replace(SERVICE, noise_ms=NOISY)
+    for untrusted in (
+        result(NOISY),
+        result(QUIET[:5]),
+        result(idle_share=2 * IDLE_BOUND),
+        result(quick=True),
+        result(service=noisy_service),
+        result(noise=None, service=None),
+    ):
         assert not untrusted.trusted
-        assert untrusted.verdict in markdown(untrusted)
-    assert "TOO NOISY TO TRUST" in result(NOISY).verdict
-    assert "TOO NOISY TO TRUST" in result(idle_share=2 * IDLE_BOUND).verdict
+        assert all(line in markdown(untrusted) for _, line in untrusted.verdicts)
+    for noisy in (result(NOISY), result(idle_share=2 * IDLE_BOUND), result(service=noisy_service)):
+        assert sum("TOO NOISY TO TRUST" in line for _, line in noisy.verdicts) == 1
+
+
+def test_the_service_and_the_turns_have_a_verdict_each() -> None:
+    told = result(service=dataclasses.replace(SERVICE, noise_ms=NOISY)).verdicts
+    assert [(trusted, line.split(": ")[0]) for trusted, line in told] == [(True, "The turns"), (False, "The service")]
+    assert [line.split(": ")[0] for _, line in result(service=None).verdicts] == ["The turns"]
+    assert [line.split(": ")[0] for _, line in result(noise=None).verdicts] == ["The service"]
+    assert result(noise=None).trusted
 
 
 def test_the_tables_have_a_row_for_each_goal_and_peer_and_tell_what_is_missing() -> None:
@@ -152,14 +195,26 @@ def test_the_tables_have_a_row_for_each_goal_and_peer_and_tell_what_is_missing()
     assert len(rows) == len(DUELS)
     assert any("not measured" in cell for row in rows for cell in row)
     assert ".venv-fer is not there: make peer-fer" in markdown(told)
-    table = [line for line in markdown(told).splitlines() if line.startswith("|")]
-    assert len(table) == 2 + 12 + 2 + len(DUELS)
+    first, *page = [line for line in markdown(told).splitlines() if line]
+    assert first.startswith(told.machine.cpu)
+    assert all(line in first for _, line in told.verdicts)
+    assert all(line.startswith("|") and line.endswith("|") for line in page)
+    assert len(page) == 2 + 12 + 2 + len(DUELS)
+
+
+def test_a_cell_of_a_plain_table_is_one_line() -> None:
+    told = result(missing={"fer": "a reason\nof | two lines"})
+    assert "a reason of \\| two lines" in markdown(told)
 
 
 def test_the_json_holds_every_time_and_the_verdict(tmp_path: Path) -> None:
     write_json(tmp_path / "new" / "bench.json", result(NOISY))
     told = json.loads((tmp_path / "new" / "bench.json").read_text())
     assert told["trusted"] is False
+    assert told["service_noise"]["trusted"] is True
+    assert told["bundles"] == {"scene-int8": "a" * 64}
+    assert told["revision"].endswith("+dirty")
+    assert told["service"]["noise_ms"] == QUIET
     assert told["rounds_ms"]["seed_loop"] == [[3500.0, 3500.0], [3500.0, 3500.0]]
     assert [goal["met"] for goal in told["goals"]] == [True] * 12
     assert told["not_measured"] == {"fer": ".venv-fer is not there: make peer-fer"}

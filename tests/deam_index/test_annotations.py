@@ -55,10 +55,60 @@ def test_a_song_without_a_shared_instant_is_left_out_and_told(tmp_path: Path) ->
     assert found.notes == ("without an instant that both axes have: songs 2",)
 
 
-def test_a_file_in_tenfold_units_is_rescaled_and_told(tmp_path: Path) -> None:
-    found = read(tmp_path, {1: [5, -2.5, 10]}, {1: [0.5, -0.25, 1.0]})
-    np.testing.assert_allclose(found.songs[0].values, [[0.5, 0.5], [-0.25, -0.25], [1, 1]], rtol=1e-15)
-    assert found.notes == ("valence.csv holds values to 10: read as -10..10 and divided by ten",)
+def test_files_in_tenfold_units_are_rescaled_and_told(tmp_path: Path) -> None:
+    found = read(tmp_path, {1: [5, -2.5, 10]}, {1: [-6, 2.5, ""]})
+    np.testing.assert_allclose(found.songs[0].values, [[0.5, -0.6], [-0.25, 0.25]], rtol=1e-15)
+    assert found.notes == (
+        "valence.csv holds values from -2.5 to 10: read as -10..10 and divided by ten",
+        "arousal.csv holds values from -6 to 2.5: read as -10..10 and divided by ten",
+    )
+
+
+def test_both_files_must_be_on_one_scale(tmp_path: Path) -> None:
+    with pytest.raises(IndexFileError, match=r"arousal\.csv is in -10\.\.10 and .*valence\.csv in -1\.\.1; the same"):
+        read(tmp_path, {1: [0.5, -0.25, 1]}, {1: [5, -2.5, 10]})
+    assert read(tmp_path, {1: [5, -6], 2: [1, 2]}, {1: ["", ""], 2: [-9, 9]}).songs[0].song_id == 2
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, 9), (0, 1), (0, 10), (0, 100), (-3, 3), (-5, 5), (-4, 4), (-10, -1)])
+@pytest.mark.parametrize("axis", ["valence", "arousal"])
+def test_another_scale_is_refused(tmp_path: Path, axis: str, low: float, high: float) -> None:
+    generator = np.random.default_rng(0)
+    other: dict[int | str, list[Cell]] = {
+        song: [float(value) for value in generator.uniform(low, high, 30).round(3)] for song in range(1, 41)
+    }
+    other[1][:2] = [low, high]
+    good: dict[int | str, list[Cell]] = {
+        song: [float(value) for value in generator.uniform(-1, 1, 30).round(3)] for song in range(1, 41)
+    }
+    told = rf"{axis}\.csv holds values from {low:g} to {high:g}: neither -1\.\.1 nor -10\.\.10"
+    with pytest.raises(IndexFileError, match=told) as caught:
+        read(tmp_path, *((other, good) if axis == "valence" else (good, other)))
+    assert "-1..1" in caught.value.mend
+
+
+def test_a_few_happy_songs_are_no_other_scale(tmp_path: Path) -> None:
+    found = read(tmp_path, {song: [0.1, 0.9] for song in range(29)}, {song: [0.1, -0.9] for song in range(29)})
+    assert len(found.songs) == 29
+    with pytest.raises(IndexFileError, match=r"valence\.csv holds values from 0\.1 to 0\.9"):
+        read(tmp_path, {song: [0.1, 0.9] for song in range(30)}, {song: [0.1, -0.9] for song in range(30)})
+
+
+def test_deam_times_ten_is_deam(deam_dir: Path, tmp_path: Path) -> None:
+    for name in ("valence.csv", "arousal.csv"):
+        with (deam_dir / name).open(newline="") as file:
+            header, *rows = csv.reader(file)
+        with (tmp_path / name).open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(header)
+            writer.writerows(
+                [row[0], *(repr(10 * float(cell)) if cell.strip() else "" for cell in row[1:])] for row in rows
+            )
+    found, deam = read_annotations(tmp_path), read_annotations(deam_dir)
+    assert len(found.notes) == 2
+    assert [song.song_id for song in found.songs] == [song.song_id for song in deam.songs]
+    for ours, theirs in zip(found.songs, deam.songs, strict=True):
+        np.testing.assert_allclose(ours.values, theirs.values, atol=1e-12)
 
 
 def test_one_slip_does_not_rescale_a_file(tmp_path: Path) -> None:
@@ -70,7 +120,7 @@ def test_larger_units_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         IndexFileError, match=r"valence\.csv row 2, column sample_15500ms is 50; -10\.\.10 was expected"
     ):
-        read(tmp_path, {1: [5, 50]}, {1: [0.1, 0.2]})
+        read(tmp_path, {1: [-5, 50]}, {1: [0.1, 0.2]})
 
 
 @pytest.mark.parametrize("cell", ["x", "nan", "inf", "-inf", "0,5", "1_0", "0x1", "1e9999", "٣", "--1", "."])

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from sample_index import sample_index
 
-from emomusic_edge.deam_index.audio_files import AudioRoots, playable_files
+from emomusic_edge.contracts import PlaybackStatus, ValenceArousal
+from emomusic_edge.deam_index.audio_files import AudioRoots, file_stamps, playable_files
 from emomusic_edge.deam_index.music_index import MusicIndex
+from emomusic_edge.runtime.choice.rule import ChoiceRule
+from emomusic_edge.runtime.matcher import Matcher
 
 
 def index_with(*files: str) -> MusicIndex:
@@ -96,3 +99,27 @@ def test_names_lead_to_folders_of_their_own(music: Path, tmp_path: Path) -> None
 
 def test_a_missing_folder_has_nothing(tmp_path: Path) -> None:
     assert playable_files(sample_index(), AudioRoots(tmp_path / "none")).tolist() == [False] * 3
+
+
+def test_the_place_of_a_file_is_in_its_own_folder(tmp_path: Path) -> None:
+    roots = AudioRoots(tmp_path / "music", {"other": tmp_path / "nas"})
+    assert roots.place_of("other/a/b.ogg") == tmp_path / "nas" / "a" / "b.ogg"
+    assert roots.place_of("a/b.ogg") == tmp_path / "music" / "a" / "b.ogg"
+
+
+def test_a_song_that_went_away_is_told_in_its_own_folder(tmp_path: Path) -> None:
+    roots = AudioRoots(tmp_path / "music", {"nas": tmp_path / "nas"})
+    index = replace(sample_index(), files=("nas/a.ogg",) * 3)
+    matcher = Matcher(index, roots, np.ones(3, np.bool_), ChoiceRule(dwell_s=1.0))
+    segment = matcher.choose(ValenceArousal(0.0, 0.0), 0.0, PlaybackStatus(None, 0.0, True))
+    assert segment is not None
+    assert segment.path == tmp_path / "nas" / "a.ogg"
+
+
+def test_size_and_time_of_each_file(music: Path) -> None:
+    (music / "sub" / "b.ogg").write_bytes(b"12345")
+    os.utime(music / "sub" / "b.ogg", ns=(7, 9))
+    stamps = file_stamps(
+        index_with("sub/b.ogg", "inward.ogg", "way-in/b.ogg", "outward.ogg", "gone"), AudioRoots(music)
+    )
+    assert stamps.tolist() == [[5, 9], [5, 9], [5, 9], [-1, -1], [-1, -1]]

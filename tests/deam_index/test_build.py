@@ -75,10 +75,12 @@ def test_audio_is_measured_from_the_files(tmp_path: Path) -> None:
     with wave.open(str(tmp_path / "2.mp3"), "wb") as file:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
         file.writeframes(bytes(2 * 8000 * 3))
-    assert measure_audio(tmp_path, [2, 3]) == {2: 3.0}
+    assert measure_audio(tmp_path, [2, 3]).end_s == {2: 3.0}
     (tmp_path / "3.mp3").write_bytes(b"no sound")
-    with pytest.raises(IndexFileError, match=r"3\.mp3 is not a readable audio file"):
-        measure_audio(tmp_path, [2, 3])
+    found = measure_audio(tmp_path, [2, 3])
+    assert found.end_s == {2: 3.0}
+    assert found.troubles.keys() == {3}
+    assert found.troubles[3].startswith("3.mp3 does not decode")
 
 
 def test_what_ships_is_small_and_says_where_it_comes_from(shipped: MusicIndex) -> None:

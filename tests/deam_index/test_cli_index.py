@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sample_index import sample_index
+from tone_files import write_tone
 from typer.testing import CliRunner
 
 from emomusic_edge.cli.index import app
@@ -41,10 +42,48 @@ def test_build_then_info(deam: Path, tmp_path: Path) -> None:
         assert text in shown.output
 
 
-def test_info_shows_the_bundled_index_by_default() -> None:
-    shown = CliRunner().invoke(app, ["info"], catch_exceptions=False)
+@pytest.fixture
+def _homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+@pytest.mark.usefixtures("_homes")
+def test_info_shows_the_bundled_index_by_its_name() -> None:
+    shown = CliRunner().invoke(app, ["info", "deam"], catch_exceptions=False, env={"COLUMNS": "300"})
     assert "1802" in shown.output
     assert "11171" in shown.output
+    assert "deam_windows.npz" in shown.output
+    assert "0 of 1802 songs in" in shown.output
+
+
+@pytest.mark.usefixtures("_homes")
+def test_info_shows_the_index_of_the_config_by_default(tmp_path: Path) -> None:
+    with pytest.raises(IndexFileError, match="starter music is not here"):
+        CliRunner().invoke(app, ["info"], catch_exceptions=False)
+    write_index(tmp_path / "mine.npz", sample_index(name="mine"))
+    (tmp_path / "2.mp3").write_bytes(b"")
+    config = tmp_path / "config.toml"
+    config.write_text(f'[music]\nindex = "{tmp_path}/mine.npz"\n')
+    line = ["info", "--config", str(config)]
+    shown = CliRunner().invoke(app, line, catch_exceptions=False, env={"COLUMNS": "300"})
+    assert f"{tmp_path}/mine.npz" in shown.output
+    assert f"1 of 3 songs in {tmp_path}" in shown.output
+
+
+def test_a_file_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_index(tmp_path / "deam", sample_index(name="mine"))
+    assert "mine" in CliRunner().invoke(app, ["info", "deam"], catch_exceptions=False).output
+
+
+def test_bad_audio_beside_deam_counts_as_missing(deam: Path, tmp_path: Path) -> None:
+    write_tone(tmp_path / "2.wav", 30.0).rename(tmp_path / "2.mp3")
+    (tmp_path / "3.mp3").write_bytes(b"no sound")
+    line = ["build", "--deam", str(deam), "--out", str(tmp_path / "a.npz"), "--audio", str(tmp_path)]
+    shown = CliRunner().invoke(app, line, catch_exceptions=False)
+    assert "1 files count as missing (the first: 3.mp3 does not decode" in " ".join(shown.output.split())
+    assert read_index(tmp_path / "a.npz").song_end_s.tolist() == [30, 25]
 
 
 def test_info_shows_names_as_they_are(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def test_from_a_table_to_a_merged_library(music: Path, tmp_path: Path) -> None:
     built = typed("build", "--csv", music / "ratings.csv", "--scale", "1..9", "--out", mine, "--name", "mine")
     assert "2 windows of 2 songs" in built
     assert "DEAM's mean and sd stand in" in built
+    assert f"emomusic-edge run --set music.index={mine} --set music.audio_dir={music}" in built
     assert read_index(mine).points.tolist() == [[-0.75, 0.5], [0.75, -0.25]]
     checked = typed("verify", mine, "--csv", music / "ratings.csv")
     assert "2 of 2 songs fit, 0 missing, 0 broken" in checked
@@ -121,13 +122,20 @@ def test_what_is_wrong_is_told_with_a_mend(music: Path, monkeypatch: pytest.Monk
     assert not (music / "x.npz").exists()
 
 
-def test_coverage_prints_each_mapping_with_and_without_memory() -> None:
-    shown = typed("coverage", "--queries", "300")
+def rows_of_coverage(shown: str) -> list[list[str]]:
     rows = [line.split("│")[1:4] for line in shown.splitlines() if line.startswith("│")]
-    found = [(row[0].strip(), row[1].strip()) for row in rows]
-    assert found == [(name, memory) for name in ("standardise", "linear", "quantile") for memory in ("off", "on")]
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+def test_coverage_prints_each_mapping_by_each_rule() -> None:
+    shown = typed("coverage", "--queries", "300")
+    rules = [["off", "any window"], ["on", "any window"], ["on", "25 s left, as run"]]
+    assert rows_of_coverage(shown) == [
+        [name, *rule] for name in ("standardise", "linear", "quantile") for rule in rules
+    ]
     assert "seed 0" in shown
-    assert typed("coverage", "--queries", "300") == shown
+    assert typed("coverage", "deam", "--queries", "300") == shown
+    assert len(rows_of_coverage(typed("coverage", "--queries", "300", "--dwell", "0"))) == 6
 
 
 @pytest.mark.parametrize("alignment", ["standardise", "linear", "quantile"])

@@ -86,8 +86,44 @@ def test_another_pair_beside_the_averaged_one_does_not_confuse(download: Path) -
     assert "averaged per song" in files.valence.shown
     shutil.copytree(download / DYNAMIC, download / "copy")
     shutil.rmtree(download / "annotations")
+    assert find_deam(download).valence is not None
+    (download / "copy" / "arousal.csv").write_text(WIDE + "3,0.1,0.2\n")
     with pytest.raises(IndexFileError, match="several pairs"):
         find_deam(download)
+
+
+def test_an_archive_and_what_it_unpacked_to_are_one(download: Path) -> None:
+    archive_of(download / "DEAM_Annotations.zip", dict(TABLES))
+    files = find_deam(download)
+    assert files.valence is not None
+    assert files.valence.shown == str(download / DYNAMIC / "valence.csv")
+    assert (len(files.song_level), len(files.metadata), files.notes) == (1, 1, ())
+    assert read_annotations(download).song_level.keys() == {2}
+    (download / DYNAMIC / "valence.csv").write_text(WIDE.replace("0.2", "0.3"))
+    with pytest.raises(IndexFileError, match=r"several pairs of .* that differ"):
+        find_deam(download)
+
+
+def test_an_archive_that_is_no_use_is_a_note_where_the_tables_are(download: Path) -> None:
+    archive_of(download / "other.zip", {"..\\x": "y"})
+    (download / "DEAM_audio.zip").write_bytes(b"PK half of it")
+    found = read_annotations(download)
+    assert len(found.songs) == 1
+    assert [note.split(" ", 3)[2] for note in found.notes] == ["DEAM_audio.zip", "other.zip"]
+    assert not any(str(download) in note or ";" in note for note in found.notes)
+    shutil.rmtree(download / "annotations")
+    with pytest.raises(IndexFileError, match=r"DEAM_audio\.zip is not a readable"):
+        find_deam(download)
+
+
+def test_a_damaged_copy_of_the_tables_is_a_note(download: Path) -> None:
+    archive = archive_of(download / "a.zip", dict(TABLES), zipfile.ZIP_STORED)
+    archive.write_bytes(archive.read_bytes().replace(b"2,0.1,0.2", b"2,0.1,0.7"))
+    files = find_deam(download)
+    assert files.valence is not None
+    assert files.valence.content == WIDE.encode()
+    assert len(files.notes) == 1
+    assert "cannot be unpacked" in files.notes[0]
 
 
 def test_half_a_pair_is_named(download: Path) -> None:

@@ -105,10 +105,10 @@ def test_an_absolute_path_inside_the_folder_is_taken(music: Path) -> None:
         ("path,valence,arousal\n..\\a.flac,5,5\n", "row 2, column path"),
         ("path,valence,arousal\n/etc/passwd,5,5\n", "row 2, column path is '/etc/passwd'"),
         ("path,valence,arousal\n,5,5\n", "row 2, column path is ''"),
-        ("path,start,end,valence,arousal\na.flac,0,40,5,5\n", "row 2, column end is 40 s; a.flac has 30.0 s"),
-        ("path,start,end,valence,arousal\na.flac,31,32,5,5\n", "row 2, column start is 31 s"),
+        ("path,start,end,valence,arousal\na.flac,0,40,5,5\n", "row 2: column end is 40 s; a.flac has 30.0 s"),
+        ("path,start,end,valence,arousal\na.flac,31,32,5,5\n", "row 2: column start is 31 s"),
         ("path,valence,arousal\ngone.flac,5,5\n", r"none of the 1 files .* \(row 2: gone.flac\)"),
-        ("path,valence,arousal\nnoise.mp3,5,5\n", "noise.mp3 is not a readable audio file"),
+        ("path,valence,arousal\nnoise.mp3,5,5\n", "row 2: noise.mp3 does not decode"),
     ],
 )
 def test_what_is_wrong_is_named(music: Path, text: str, message: str) -> None:
@@ -126,6 +126,37 @@ def test_a_missing_file_is_kept_when_its_end_is_known(music: Path) -> None:
     assert found.index.song_end_s.tolist() == [30, 10, 9]
     assert found.notes[0].startswith("3 files are not in")
     assert "row 3: gone.flac); 1 of these songs, rated as a whole, are left out" in found.notes[0]
+
+
+def true_audio(path: Path) -> None:
+    """TTA, which mutagen reads and libsndfile does not: 20 s at 8 kHz."""
+    path.write_bytes(b"TTA1" + bytes(6) + (8000).to_bytes(4, "little") + (160_000).to_bytes(4, "little"))
+    assert mutagen.File(path).info.length == 20
+
+
+def test_one_bad_file_does_not_end_the_build(music: Path) -> None:
+    true_audio(music / "lossless.tta")
+    (music / "noise.mp3").write_bytes(b"no sound at all")
+    found = built(
+        "path,start,end,valence,arousal\n"
+        "lossless.tta,0,10,5,5\na.flac,,,5,5\nnoise.mp3,,,5,5\nsub/b.ogg,0,90,5,5\nsub/b.ogg,0,9,5,5\n",
+        music,
+    )
+    assert found.index.song_ids == ("a.flac",)
+    assert found.notes[0].startswith("3 files (.mp3 1, .ogg 1, .tta 1) do not decode or end before their rows")
+    assert "row 2: lossless.tta does not decode" in found.notes[0]
+    assert str(music) not in found.index.provenance["notes"]
+
+
+def test_a_file_that_plays_needs_no_tags(music: Path) -> None:
+    write_tone(music / "c.au", 5.0)
+    index = built("path,valence,arousal\nc.au,5,5\n", music).index
+    assert (index.titles, index.song_end_s.tolist()) == (("c",), [5])
+
+
+def test_sound_without_a_header_is_no_crash(music: Path) -> None:
+    (music / "c.raw").write_bytes(bytes(8000))
+    assert built("path,valence,arousal\na.flac,5,5\nc.raw,5,5\n", music).index.song_ids == ("a.flac",)
 
 
 def test_a_library_of_some_size_has_its_own_statistics(music: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from crashing_measure import measured_or_crash
 from sample_index import sample_index
 from tone_files import write_tone
 
@@ -48,6 +49,11 @@ def library(tmp_path: Path) -> MusicIndex:
     return index_of(["0.flac", "1.flac", "2.flac", "bad.flac", "gone.flac"])
 
 
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the measure may be another."""
+    monkeypatch.setattr(loudness_run, "_in_processes", lambda jobs, workers: map(loudness_run._measured, jobs))
+
+
 def test_each_file_is_measured_once(library: MusicIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.loudness.jsonl"
     told: list[tuple[int, int]] = []
@@ -67,6 +73,7 @@ def test_each_file_is_measured_once(library: MusicIndex, tmp_path: Path, monkeyp
     assert gains[3:].tolist() == [0, 0]
     assert gains[0] - gains[1] == pytest.approx(6.02, abs=0.05)
 
+    in_this_process(monkeypatch)
     monkeypatch.setattr(loudness_run, "measure", lambda path: pytest.fail(f"measured {path} again"))
     run = measure_loudness(library, AudioRoots(tmp_path), path, workers=1)
     assert (run.measured, run.known) == (0, 4)
@@ -105,6 +112,90 @@ def test_the_last_line_of_a_file_counts_and_unknown_ones_do_not(tmp_path: Path) 
     assert song_gains_db(index_of(["a"]), tmp_path / "none").tolist() == [0.0]
 
 
+def test_a_song_without_a_measure_is_not_louder_than_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "a.loudness.jsonl"
+    with LoudnessWriter(path) as writer:
+        for file, lufs in (("a", -8.0), ("b", -12.0), ("c", -20.0)):
+            writer.add(Measured(file, 1, 2, Loudness(lufs, -12.0)))
+        writer.add(Measured("broken", 1, 2, None, "why"))
+        writer.add(Measured("not of this index", 1, 2, Loudness(-5.0, -12.0)))
+    assert song_gains_db(index_of(["a", "b", "c", "broken", "new"]), path).tolist() == [-10, -6, 2, -6, -6]
+    assert song_gains_db(index_of(["c", "new"]), path).tolist() == [2, 0]
+    assert song_gains_db(index_of(["new", "broken"]), path).tolist() == [0, 0]
+
+
+def test_the_gain_of_another_file_is_not_used(tmp_path: Path) -> None:
+    path = tmp_path / "a.loudness.jsonl"
+    with LoudnessWriter(path) as writer:
+        for file, lufs in (("same", -10.0), ("longer", -30.0), ("touched", -30.0), ("gone", -30.0), ("link", -30.0)):
+            (tmp_path / "real" if file == "link" else tmp_path / file).write_bytes(b"1234")
+            if file == "link":
+                (tmp_path / file).symlink_to("real")
+            status = (tmp_path / file).stat()
+            writer.add(Measured(file, status.st_size, status.st_mtime_ns, Loudness(lufs, -20.0)))
+    (tmp_path / "longer").write_bytes(b"12345")
+    os.utime(tmp_path / "touched", ns=(1, 1))
+    (tmp_path / "gone").unlink()
+    index = index_of(["same", "longer", "touched", "gone", "link"])
+    assert song_gains_db(index, path, AudioRoots(tmp_path)).tolist() == [-8, 0, 0, 0, 12]
+    (tmp_path / "link").unlink()
+    assert song_gains_db(index, path, AudioRoots(tmp_path)).tolist() == [-8] * 5
+    assert song_gains_db(index, path).tolist() == [-8, 12, 12, 12, 12]
+
+
+def test_numbers_too_large_for_any_file_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.loudness.jsonl"
+    with LoudnessWriter(path) as writer:
+        writer.add(Measured("a", 2**63, 2, Loudness(-20.0, -12.0)))
+    assert song_gains_db(index_of(["a"]), path).tolist() == [0]
+
+
+def test_files_that_are_away_for_one_run_stay_measured(library: MusicIndex, tmp_path: Path) -> None:
+    path = tmp_path / "a.loudness.jsonl"
+    with LoudnessWriter(path) as writer:
+        writer.add(Measured("of another index", 1, 2, Loudness(-20.0, -5.0)))
+    measure_loudness(library, AudioRoots(tmp_path), path, workers=2)
+    whole = {line.file: line for line in read_lines(path)}
+    assert whole.keys() == {"0.flac", "1.flac", "2.flac", "bad.flac"}
+    (tmp_path / "away").mkdir()
+    for name in ("1.flac", "bad.flac"):
+        (tmp_path / name).rename(tmp_path / "away" / name)
+    for again in (False, True):
+        run = measure_loudness(library, AudioRoots(tmp_path), path, workers=2, again=again)
+        assert (run.measured, run.known, run.missing) == ((2, 0, 3) if again else (0, 2, 3))
+        assert run.troubles == {}
+        assert {line.file: line for line in read_lines(path)} == whole
+
+
+def test_again_forgets_nothing_before_it_has_found_audio(library: MusicIndex, tmp_path: Path) -> None:
+    path = tmp_path / "a.loudness.jsonl"
+    with LoudnessWriter(path) as writer:
+        writer.add(Measured("0.flac", 1, 2, Loudness(-20.0, -5.0)))
+        before = path.read_bytes()
+        with pytest.raises(IndexFileError, match="being written by another run"):
+            measure_loudness(library, AudioRoots(tmp_path), path, workers=1, again=True)
+    with pytest.raises(IndexFileError, match="none of the 5 songs"):
+        measure_loudness(library, AudioRoots(tmp_path / "none"), path, workers=1, again=True)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_ends_its_process_is_marked_and_the_run_goes_on(
+    library: MusicIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.loudness.jsonl"
+    (tmp_path / "crash.flac").write_bytes((tmp_path / "0.flac").read_bytes())
+    index = index_of(["0.flac", "crash.flac", "1.flac", "2.flac"])
+    monkeypatch.setattr(loudness_run, "_measured", measured_or_crash)
+    run = measure_loudness(index, AudioRoots(tmp_path), path, workers=2)
+    assert run.measured == 4
+    assert run.troubles.keys() == {"crash.flac"}
+    assert "ended the process" in run.troubles["crash.flac"]
+    again = measure_loudness(index, AudioRoots(tmp_path), path, workers=1)
+    assert (again.measured, again.known, again.troubles) == (0, 4, run.troubles)
+    alone = measure_loudness(index_of(["crash.flac"]), AudioRoots(tmp_path), path, workers=1, again=True)
+    assert alone.troubles.keys() == {"crash.flac"}
+
+
 def test_silence_survives_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.loudness.jsonl"
     with LoudnessWriter(path) as writer:
@@ -119,6 +210,8 @@ def test_a_file_of_another_kind_is_refused(library: MusicIndex, tmp_path: Path) 
     with pytest.raises(IndexFileError, match="not a loudness file of this version") as told:
         measure_loudness(library, AudioRoots(tmp_path), path)
     assert "--again" in told.value.mend
+    assert measure_loudness(library, AudioRoots(tmp_path), path, workers=2, again=True).measured == 4
+    assert len(list(read_lines(path))) == 4
 
 
 def test_two_runs_do_not_write_one_file(library: MusicIndex, tmp_path: Path) -> None:

@@ -94,6 +94,45 @@ def test_deam_merged_with_itself_keeps_its_statistics(tmp_path: Path) -> None:
     np.testing.assert_allclose(index.reference_quantiles, deam.reference_quantiles, atol=1e-6)
 
 
+def test_a_merged_index_and_another_of_a_parts_name_keep_their_folders(tmp_path: Path) -> None:
+    first = merge([Part(name, sample_index(), AudioRoots(tmp_path / name)) for name in ("deam", "mine")])
+    elsewhere = tmp_path / "elsewhere"
+    for parts in (
+        [
+            Part("all", first.index, AudioRoots(tmp_path, first.roots)),
+            Part("mine", sample_index(), AudioRoots(elsewhere)),
+        ],
+        [
+            Part("mine", sample_index(), AudioRoots(elsewhere)),
+            Part("all", first.index, AudioRoots(tmp_path, first.roots)),
+        ],
+    ):
+        again = merge(parts)
+        check_index(again.index, "merged")
+        roots = AudioRoots(tmp_path, again.roots)
+        found = [roots.place_of(file) for file in again.index.files]
+        expected = [part.roots.place_of(file) for part in parts for file in part.index.files]
+        assert found == expected
+        assert len(again.roots) == 3
+
+
+def test_names_of_folders_stay_free_and_short(tmp_path: Path) -> None:
+    long = "x" * 64
+    inner = {"a": tmp_path / "1", "b": tmp_path / "2", long: tmp_path / "3"}
+    index = sample_index(files=("a/2.mp3", "b/07.ogg", f"{long}/y.ogg"))
+    parts = [
+        Part("b-a", sample_index(), AudioRoots(tmp_path / "4")),
+        Part("a", sample_index(), AudioRoots(tmp_path / "5")),
+        Part("b", index, AudioRoots(tmp_path, inner)),
+        Part(long[:63], index, AudioRoots(tmp_path, inner)),
+    ]
+    merged = merge(parts)
+    write_roots(tmp_path / "all.npz", merged.roots)
+    roots = AudioRoots(tmp_path, read_roots(tmp_path / "all.npz"))
+    expected = [part.roots.place_of(file) for part in parts for file in part.index.files]
+    assert [roots.place_of(file) for file in merged.index.files] == expected
+
+
 @pytest.mark.parametrize("labels", [("a", "a"), ("a", ""), ("a", "b/c"), ("..", "b"), ("a",)])
 def test_labels_that_will_not_do_are_refused(tmp_path: Path, labels: tuple[str, ...]) -> None:
     with pytest.raises(IndexFileError):

@@ -1,8 +1,9 @@
-"""Optimised graphs are found by what they are bound to, only whole, and only the last one of a bundle is kept."""
+"""Optimised graphs are found by what they are bound to, only whole, and a few of a bundle are kept."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -48,8 +49,70 @@ def test_whatever_it_is_bound_to_counts(store: GraphStore, model: ModelFile, fie
     keep(store, model)
     other = dataclasses.replace(KEY, **{field: "b" * 64})
     assert store.find("face-x", other) is None
-    newer = keep(store, model, other)
-    assert [path.name for path in newer.parent.iterdir()] == [other.digest()], "the old one goes"
+    keep(store, model, other)
+    assert store.find("face-x", other) is not None
+    runs_here = field in ("onnx_sha256", "optimisation")
+    assert (store.find("face-x", KEY) is not None) == runs_here, "what this machine does not run any more goes"
+
+
+def test_of_one_name_the_last_three_stay(store: GraphStore, model: ModelFile) -> None:
+    """Bundles in several folders may bear one name: they would take each other's place at each start."""
+    keys = [dataclasses.replace(KEY, onnx_sha256=digit * 64) for digit in "bcdef"]
+    for place, key in enumerate(keys):
+        os.utime(keep(store, model, key) / RECORD_NAME, (place, place))
+    assert [store.find("face-x", key) is not None for key in keys] == [False, False, True, True, True]
+    assert not store.folder("face-x", keys[0]).exists()
+
+
+@pytest.mark.parametrize("record", ["", "{}", None])
+def test_what_has_no_sound_record_goes(store: GraphStore, model: ModelFile, record: str | None) -> None:
+    old = keep(store, model)
+    (old / RECORD_NAME).unlink()
+    if record is not None:
+        (old / RECORD_NAME).write_text(record)
+    keep(store, model, dataclasses.replace(KEY, onnx_sha256="b" * 64))
+    assert not old.exists()
+
+
+def test_what_another_process_is_just_writing_stays(store: GraphStore, model: ModelFile) -> None:
+    scratch = keep(store, model).parent / ".scratch"
+    scratch.mkdir()
+    keep(store, model)
+    assert scratch.exists()
+
+
+def test_a_refused_graph_is_not_found_and_remembered_for_its_key_alone(store: GraphStore, model: ModelFile) -> None:
+    newer = dataclasses.replace(KEY, onnxruntime="1.29.0")
+    assert not store.is_refused("face-x", KEY)
+    folder = keep(store, model)
+    store.refuse("face-x", KEY, model)
+    assert [path.name for path in folder.iterdir()] == [RECORD_NAME]
+    assert store.find("face-x", KEY) is None
+    assert store.is_refused("face-x", KEY)
+    assert not store.is_refused("face-x", newer)
+    keep(store, model, newer)
+    assert not folder.exists()
+
+
+def test_a_refused_one_may_be_kept_after_all(store: GraphStore, model: ModelFile) -> None:
+    store.refuse("face-x", KEY, model)
+    keep(store, model)
+    assert store.find("face-x", KEY) is not None
+    assert not store.is_refused("face-x", KEY)
+
+
+def test_a_new_stamp_is_all_that_changes(store: GraphStore, model: ModelFile) -> None:
+    keep(store, model)
+    found = store.find("face-x", KEY)
+    assert found is not None
+    os.utime(model.path, (1, 1))
+    assert not found.is_of(model)
+    store.stamp_anew(found, model.stamp())
+    again = store.find("face-x", KEY)
+    assert again is not None
+    assert again.is_of(model)
+    assert again.file == found.file
+    assert again.record.key == KEY
 
 
 def test_a_model_that_was_written_to_shows(store: GraphStore, model: ModelFile) -> None:

@@ -16,6 +16,7 @@ from emomusic_edge.contracts import Segment
 from emomusic_edge.runtime.audio.mixer import StreamMixer
 from emomusic_edge.runtime.audio.output import SAMPLE_RATE_HZ
 from emomusic_edge.runtime.audio.player import MusicPlayer
+from emomusic_edge.runtime.audio.song_stream import AHEAD_S
 
 TICK_S = 0.1
 NOISE_RMS = 0.1
@@ -44,10 +45,12 @@ class Session:
     silences_s: list[tuple[float, float]] = field(default_factory=list)
     joints: int = 0
     now_s: float = 0.0
+    patience_s: float = 20.0
 
     def __post_init__(self) -> None:
         self.sink = OfflineSink()
-        self.player = MusicPlayer(StreamMixer(self.sink, patience_s=20.0))
+        self.mixer = StreamMixer(self.sink, patience_s=self.patience_s)
+        self.player = MusicPlayer(self.mixer)
         self.player.start()
 
     def settle(self) -> None:
@@ -65,6 +68,34 @@ class Session:
             windows = sound.reshape(-1, LEVEL_WINDOW) / np.float32(32767 * np.sqrt(0.5) * NOISE_RMS)
             self.levels.append(np.sqrt((windows**2).mean(axis=1)))
             self.now_s += TICK_S
+
+    def pause(self, ticks: int) -> None:
+        """Stand still for a while, and write down where no sound is due."""
+        since_s = self.now_s
+        self.player.pause(self.now_s)
+        self.settle()
+        self.listen(ticks)
+        self.player.resume(self.now_s)
+        self.settle()
+        # A resume within the pause's fade waits for its end.
+        self.silences_s.append((since_s, max(self.now_s + 0.6, since_s + 1.1)))
+
+    def wait_decoded(self) -> None:
+        """Let the newest song's decoder get as far ahead as it ever is, or to the song's end."""
+        stream = self.mixer._newest
+        assert stream is not None
+        deadline_s = time.monotonic() + 20
+        while stream.end is None and stream._decoded - stream._read_to < (AHEAD_S - 0.3) * SAMPLE_RATE_HZ:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.0005)
+
+    def lead_s(self) -> float:
+        """How far the newest song's sound is before the player's clock."""
+        status = self.player.status(self.now_s)
+        assert status.segment is not None
+        with self.mixer._lock:
+            heard = self.mixer.mix.voices[-1].at - self.sink.queued()
+        return status.segment.start_s + heard / SAMPLE_RATE_HZ - status.position_s
 
     def heard_db(self) -> NDArray[np.float32]:
         return 20 * np.log10(np.concatenate(self.levels) + 1e-6)
@@ -88,16 +119,13 @@ class Session:
                 elif what == "volume":
                     player.set_volume(float(rng.choice([0.2, 0.5, 1.0])))
                 elif what == "pause":
-                    player.pause(self.now_s)
-                    self.settle()
-                    self.listen(int(rng.integers(1, 25)))
-                    player.resume(self.now_s)
+                    self.pause(int(rng.integers(1, 25)))
                 elif what == "stop":
                     player.stop(self.now_s)
                     self.settle()
                     self.listen(int(rng.integers(1, 40)))
                     self._play(rng, at_once=bool(rng.integers(2)))
-                if what in ("pause", "stop"):
+                if what == "stop":
                     self.silences_s.append((since_s, self.now_s + 0.6))
                 self.joints += 1
                 self.settle()

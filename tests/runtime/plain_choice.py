@@ -36,7 +36,6 @@ class PlainChoice:
 
     def withdraw(self, song: int) -> None:
         self.playable.discard(song)
-        self.played = [other for other in self.played if other != song]
 
     def recent(self, playing: int | None) -> set[int]:
         return set(self._last(self.rule.recent)) | ({playing} if playing is not None else set())
@@ -56,11 +55,12 @@ class PlainChoice:
             if not allowed:
                 return None
             near = [(d, w) for d, w in allowed if d <= rule.radius]
-            if any(self._fresh(w.song) for _, w in near):
+            lately = self._last(rule.spacing)
+            if any(w.song not in lately for _, w in near):
                 return self._due(near)
             reach = max(rule.radius, min(d for d, _ in everything) + rule.margin)
             within = [(d, w) for d, w in allowed if d <= reach]
-            fresh = [(d, w) for d, w in within if self._fresh(w.song)]
+            fresh = [(d, w) for d, w in within if w.song not in lately]
             if fresh:
                 return _nearest(fresh)
             return self._due(within) if within else _nearest(allowed)
@@ -80,7 +80,9 @@ class PlainChoice:
                 best[window.song] = (distance, window)
         order = sorted(best.values(), key=lambda pair: (self._age(pair[1].song), pair[0], pair[1].row))
         never = sum(window.song not in self.played for _, window in order)
-        due = [window for _, window in order[: max(math.ceil(len(order) / 4), never)]]
+        oldest = order[: max(math.ceil(len(order) / 4), never)]
+        first_at = oldest[0][0]
+        due = [window for distance, window in oldest if abs(distance - first_at) <= self.rule.radius]
         known = [self.counts.get(window.song, Counts()) for window in due]
         if all(count == Counts() for count in known):
             return due[0]
@@ -89,11 +91,6 @@ class PlainChoice:
 
     def _whole(self, window: PlainWindow) -> bool:
         return window.left_s - self.rule.fade_s >= self.rule.dwell_s
-
-    def _fresh(self, song: int) -> bool:
-        count = self.counts.get(song, Counts())
-        disliked = count.dislikes + count.skips / 2 - count.likes >= 1
-        return song not in self._last(self.rule.spacing) and not disliked
 
     def _age(self, song: int) -> int:
         return self.played.index(song) if song in self.played else -1

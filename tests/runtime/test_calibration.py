@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
@@ -108,7 +109,9 @@ def test_an_altered_file_is_refused_with_its_field(tmp_path: Path, change: dict[
 def test_the_command_shows_and_deletes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOMUSIC_PATHS__DATA_DIR", str(tmp_path))
     runner = CliRunner()
-    assert "no calibration of everyone" in runner.invoke(app, ["calibrate", "--show"]).output
+    nothing = f"no calibration of everyone ({tmp_path / 'calibration' / 'everyone.json'})"
+    for what in ("--show", "--delete"):
+        assert nothing in runner.invoke(app, ["calibrate", what]).output
     found = minute_of([frame(i / 10, 0.25, 2.0) for i in range(100)]).calibration("anna")
     write_calibration(tmp_path / "calibration" / "anna.json", found)
     assert (
@@ -118,3 +121,17 @@ def test_the_command_shows_and_deletes(tmp_path: Path, monkeypatch: pytest.Monke
     assert not (tmp_path / "calibration" / "anna.json").exists()
     refused = runner.invoke(app, ["calibrate", "--show", "--person", "../anna"])
     assert isinstance(refused.exception, ConfigError)
+
+
+def test_the_command_tells_where_it_is_stored_and_from_when_it_applies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMOMUSIC_PATHS__DATA_DIR", str(tmp_path))
+    minute = minute_of([frame(i / 10, 0.25, 2.0) for i in range(100)])
+    module = importlib.import_module("emomusic_edge.cli.calibrate")
+    monkeypatch.setattr(module, "record", lambda *_, **__: minute)
+    path = tmp_path / "calibration" / "anna.json"
+    for words in (["calibrate", "--person", "anna"], ["calibrate", "--person", "anna", "--delete"]):
+        output = CliRunner().invoke(app, words).output
+        assert str(path) in output
+        assert "from the next start" in output

@@ -281,6 +281,15 @@ def test_an_included_song_may_be_chosen_again(evening: Evening) -> None:
     assert evening.step(0.1, (0.0, 0.0), skip=True) == "s0"
 
 
+def test_an_included_song_is_as_recent_as_it_was(evening: Evening) -> None:
+    assert evening.step(0, (0.0, 0.0)) == "s0"
+    evening.matcher.exclude("s0")
+    assert evening.step(0.1, (0.0, 0.0)) == "s1"
+    evening.matcher.include("s0")
+    assert evening.step(0.1, (0.0, 0.0), skip=True) == "s2"  # s0 and s1 are the last two
+    assert evening.step(0.1, (0.0, 0.0), skip=True) == "s0"
+
+
 def test_another_excluded_song_changes_nothing_that_plays(evening: Evening) -> None:
     assert evening.step(0, (0.0, 0.0)) == "s0"
     evening.matcher.exclude("s1")

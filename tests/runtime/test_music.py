@@ -14,7 +14,7 @@ from emomusic_edge.contracts import Mode, PlaybackStatus, StableAffect, ValenceA
 from emomusic_edge.deam_index.alignment import Alignment
 from emomusic_edge.deam_index.audio_files import AudioRoots
 from emomusic_edge.runtime.audio.player import MusicPlayer
-from emomusic_edge.runtime.choice.feedback import EARLY_SKIP_S, Counts
+from emomusic_edge.runtime.choice.feedback import EARLY_SKIP_S, Counts, early_s
 from emomusic_edge.runtime.choice.feedback_memory import FeedbackMemory
 from emomusic_edge.runtime.choice.rule import ChoiceRule
 from emomusic_edge.runtime.matcher import Matcher
@@ -27,6 +27,14 @@ GLAD = StableAffect(ValenceArousal(1.0, 3.0), ValenceArousal(0.1, 0.1), (False, 
 class Heard(MusicPlayer):
     """Keeps time as the real one does without a device, and says that somebody hears it."""
 
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.failed: list[str] = []
+
+    def failures(self) -> list[tuple[str, str]]:
+        failed, self.failed = self.failed, []
+        return [(song_id, f"{song_id} does not decode") for song_id in failed]
+
     def status(self, now_s: float) -> PlaybackStatus:
         return replace(super().status(now_s), muted=False)
 
@@ -38,10 +46,10 @@ def feedback() -> FeedbackMemory:
 
 @pytest.fixture
 def music(feedback: FeedbackMemory) -> Music:
-    return music_with(feedback, Heard(None))
+    return music_with(feedback, Heard())
 
 
-def music_with(feedback: FeedbackMemory, player: MusicPlayer) -> Music:
+def music_with(feedback: FeedbackMemory, player: MusicPlayer, *, song_end_s: float = 200.0) -> Music:
     generator = np.random.default_rng(1)
     count = 40
     index = sample_index(
@@ -52,7 +60,7 @@ def music_with(feedback: FeedbackMemory, player: MusicPlayer) -> Music:
         song_ids=tuple(f"s{row}" for row in range(count)),
         titles=("",) * count,
         files=tuple(f"s{row}.ogg" for row in range(count)),
-        song_end_s=np.full(count, 200, np.float32),
+        song_end_s=np.full(count, song_end_s, np.float32),
     )
     matcher = Matcher(index, AudioRoots(Path("/nowhere")), np.ones(count, np.bool_), ChoiceRule())
     return Music(Targets(Alignment(index), nearest_music=matcher.nearest_music), matcher, player, feedback)
@@ -102,6 +110,73 @@ def test_a_skip_that_nobody_hears_teaches_nothing(feedback: FeedbackMemory) -> N
     music.skip()
     song_of(music, 1.0)
     assert feedback.counts() == {}
+
+
+@pytest.mark.parametrize("why", ["paused", "silent", "at once"])
+def test_skips_of_songs_that_nobody_heard_teach_nothing(music: Music, feedback: FeedbackMemory, why: str) -> None:
+    song_of(music, 0.0)
+    if why == "paused":
+        music.pause(5.0)
+    elif why == "silent":
+        music.set_volume(0.0)
+    songs = []
+    for press in range(6):
+        music.skip()
+        songs.append(song_of(music, 0.9 * (press + 1) if why == "at once" else 6.0 + 5 * press))
+    assert len(set(songs)) == 6
+    assert feedback.counts() == {}
+
+
+@pytest.mark.parametrize(("sounds_s", "early"), [(30.0, 15.0), (200.0, 30.0), (8.0, 4.0)])
+def test_early_is_before_half_a_song_and_before_half_a_minute(
+    feedback: FeedbackMemory, sounds_s: float, early: float
+) -> None:
+    assert early_s(sounds_s) == early
+    for after_s, skips in ((early - 0.1, 1), (early, 0)):
+        music = music_with(feedback, Heard(), song_end_s=sounds_s)
+        first = song_of(music, 0.0)
+        music.skip()
+        song_of(music, after_s)
+        assert feedback.counts().get(first, Counts()) == Counts(skips=skips)
+        feedback.forget()
+
+
+def walking(player: Heard, songs: int) -> tuple[Music, list[str]]:
+    """`guide`, a skip every ten seconds from 0 s on, and the songs."""
+    music = music_with(FeedbackMemory(), player)
+    music.set_mode(Mode.GUIDE)
+    heard = []
+    for song in range(songs):
+        music.skip()
+        heard.append(song_of(music, 10.0 * song))
+    return music, heard
+
+
+def at_of(music: Music, now_s: float) -> int:
+    path = music.step(GLAD, now_s).path
+    assert path is not None
+    return path.at
+
+
+def test_guide_steps_back_for_the_song_it_chose_last_before_that_was_heard() -> None:
+    player = Heard()
+    music, songs = walking(player, 3)
+    before = at_of(music, 20.1)
+    assert before == 2
+    player.failed = [songs[-1], songs[-1]]
+    assert at_of(music, 20.5) == before - 1  # once, however often it is told
+
+
+@pytest.mark.parametrize("failing", ["another", "heard"])
+def test_guide_does_not_step_back_for_others_nor_for_what_was_heard(failing: str) -> None:
+    player = Heard()
+    music, songs = walking(player, 3)
+    before = at_of(music, 20.1 if failing == "another" else 25.0)
+    player.failed = [songs[0] if failing == "another" else songs[-1]]
+    state = music.step(GLAD, 26.0 if failing == "heard" else 20.2)
+    assert "does not decode" in state.reason
+    assert state.path is not None
+    assert state.path.at == before
 
 
 def test_at_most_three_skips_a_second(music: Music) -> None:

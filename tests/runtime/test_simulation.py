@@ -147,9 +147,10 @@ def test_forget_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setenv("EMOMUSIC_PATHS__DATA_DIR", str(tmp_path))
     runner = CliRunner()
-    assert "nothing to forget" in runner.invoke(app, ["forget", "--yes"]).output
+    path = tmp_path / "likes.sqlite"
+    assert f"nothing to forget in {path}." in runner.invoke(app, ["forget", "--yes"]).output
     FeedbackStore(tmp_path / "likes.sqlite", "deam").add("a song", Counts(likes=1))
     runner.invoke(app, ["forget"], input="n\n")
     assert b"a song" in (tmp_path / "likes.sqlite").read_bytes()
-    assert "Forgot 1 song." in runner.invoke(app, ["forget"], input="y\n").output
+    assert f"Forgot 1 song in {path}." in runner.invoke(app, ["forget"], input="y\n").output
     assert b"a song" not in (tmp_path / "likes.sqlite").read_bytes()

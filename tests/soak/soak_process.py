@@ -98,6 +98,8 @@ def soak_settings(clip: Path, data_dir: Path, port: int) -> Settings:
             "paths.data_dir": str(data_dir),
             "models.face": "face-starter",
             "models.scene": "scene-starter",
+            # the starter model is too cheap to be skipped by itself: what ages estimates is to run too
+            "loop.scene_max_age_s": 1.0,
             "music.index": "starter",
             "player.muted": True,
             "mqtt.host": "127.0.0.1",

@@ -84,8 +84,9 @@ def test_100_000_frames(
     starter_layout: DataLayout, material: Material, soak_broker: Broker, repo: Path, tmp_path: Path
 ) -> None:
     # fewer, to try the soak itself
-    frames = os.environ.get("SOAK_FRAMES", "100000")
-    counts = ("--warm-up", "5000", "--frames", frames, "--every", str(int(frames) // 400))
+    wanted = int(os.environ.get("SOAK_FRAMES", "100000"))
+    every = max(wanted // 400, 1)
+    counts = ("--warm-up", "5000", "--frames", str(wanted // every * every), "--every", str(every))
     record = run_soak(starter_layout, material, soak_broker, tmp_path / "record.json", *counts, show=True)
     verdicts = judge(record)
     SoakReport(verdicts=verdicts, record=record).write(repo / "out" / "soak.json")

@@ -25,6 +25,7 @@ SHORT = ["--rounds", "2", "--seconds", "0.1", "--engine", "cpu"]
 def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -58,6 +59,8 @@ def test_a_bundle_is_measured_at_each_t_and_written_down(
     printed = capsys.readouterr().out
     assert "Not known to be quiet" in printed
     assert "face-stub" in printed
+    # as in the service, so that memory is that of the service
+    assert list((tmp_path / "cache" / "emomusic-edge" / "graphs" / "face-stub").glob("*/graph.onnx"))
 
 
 def test_two_t_of_a_bundle_are_compared(face: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,6 +135,18 @@ def test_two_machines_are_held_against_each_other(tmp_path: Path, capsys: pytest
     assert bench("report", str(a), str(other)) == 3
     assert "measure nothing alike" in capsys.readouterr().err
     assert bench("report", str(a), str(tmp_path / "none.json")) == 3
+
+
+def test_machines_with_other_threads_are_held_against_each_other_only_by_force(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = tmp_path / "a.json", tmp_path / "b.json"
+    write_report(a, report(result(2.0)))
+    write_report(b, report(result(4.0), threads=1))
+    assert bench("report", str(a), str(b)) == 3
+    assert "refuses unlike things: threads: one a core on A, 1 on B" in capsys.readouterr().err
+    assert bench("report", str(a), str(b), "--force") == 0
+    assert "0.50" in capsys.readouterr().out
 
 
 def test_what_the_config_runs_and_the_clip(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,15 +11,21 @@ import numpy as np
 import pytest
 import soundfile
 from audio_session import Session, largest_step_db, longest_gap_ms, steady_songs
+from numpy.typing import NDArray
 from scipy.signal import resample_poly
 from sounds import write
 
 from emomusic_edge.contracts import Segment
 from emomusic_edge.deam_index.loudness import CEILING_DBTP, gain_db, measure
-from emomusic_edge.runtime.audio.mix import FLOOR_DB, HEADROOM, Glide, Mix, SongSource
+from emomusic_edge.runtime.audio.fades import FLOOR_DB, Glide
+from emomusic_edge.runtime.audio.mix import HEADROOM, Mix
 from emomusic_edge.runtime.audio.mixer import BLOCK_FRAMES, MARGIN_FRAMES
 from emomusic_edge.runtime.audio.output import SAMPLE_RATE_HZ
 from emomusic_edge.runtime.audio.player import SKIP_FADE_S
+from emomusic_edge.runtime.audio.resample import Resampler
+from emomusic_edge.runtime.audio.song_stream import SongStream
+from emomusic_edge.runtime.audio.voice import SongSource
+from emomusic_edge.sound_file import SoundReader
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +115,93 @@ def test_a_song_near_its_end_hands_over_though_the_player_believes_it_longer(son
     session.listen(50)
     session.silences_s.append((0.0, 0.5))
     assert longest_gap_ms(session) <= 20.0
+    assert largest_step_db(session) <= 6.0
+    session.player.close()
+
+
+@pytest.mark.parametrize("ticks", [1, 3, 10])
+def test_pauses_do_not_part_the_sound_from_the_clock(songs: list[Segment], ticks: int) -> None:
+    """Eight pauses, shorter and longer than their fade, then the song's end by the clock."""
+    session = Session(songs)
+    session.player.play(songs[5], 0.0)
+    session.settle()
+    session.silences_s.append((0.0, 0.5))
+    session.listen(10)
+    for _ in range(8):
+        session.sink.wait_queued(round(0.2 * SAMPLE_RATE_HZ))
+        session.pause(ticks)
+        session.listen(12)
+        assert session.lead_s() == pytest.approx(0.0, abs=0.1)
+    while not session.player.status(session.now_s).ended:
+        session.listen(1)
+    session.player.play(songs[1], session.now_s)
+    session.settle()
+    session.listen(50)
+    assert longest_gap_ms(session) <= 20.0
+    assert largest_step_db(session) <= 6.0
+    session.player.close()
+
+
+def test_a_disk_that_sleeps_is_waited_for(songs: list[Segment], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old song sounds on meanwhile, no call waits, and the clock begins with the sound."""
+    turns = threading.Event()
+    decode = SongStream._decode
+
+    def decode_once_it_turns(stream: SongStream, file: SoundReader, resampler: Resampler | None) -> None:
+        assert turns.wait(20.0)
+        decode(stream, file, resampler)
+
+    session = Session(songs)
+    session.player.play(songs[5], 0.0)
+    session.settle()
+    session.silences_s.append((0.0, 0.5))
+    session.listen(10)
+    monkeypatch.setattr(SongStream, "_decode", decode_once_it_turns)
+    session.player.play(songs[4], session.now_s)
+    for _ in range(30):
+        time.sleep(0.1)
+        session.listen(1)
+        # As the loop does, from which the player has its time.
+        session.player.status(session.now_s)
+        assert session.player.failures() == []
+    turns.set()
+    session.settle()
+    session.listen(50)
+    assert session.player.failures() == []
+    assert session.player.status(session.now_s).segment == songs[4]
+    assert session.lead_s() == pytest.approx(0.0, abs=0.3)
+    assert longest_gap_ms(session) <= 20.0
+    assert largest_step_db(session) <= 6.0
+    session.player.close()
+
+
+def test_a_song_that_is_late_ebbs_and_comes_back(songs: list[Segment], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is decoded for a second of the device's time: silence, but no step, no click and no lost sound."""
+    flows = threading.Event()
+    flows.set()
+    append = SongStream._append
+
+    def append_when_it_flows(stream: SongStream, samples: NDArray[np.float32]) -> None:
+        assert flows.wait(20.0)
+        append(stream, samples)
+
+    monkeypatch.setattr(SongStream, "_append", append_when_it_flows)
+    session = Session(songs, patience_s=0.0)
+    session.player.play(songs[0], 0.0)
+    session.settle()
+    session.silences_s.append((0.0, 0.5))
+    session.wait_decoded()
+    for tick in range(90):
+        if tick == 20:
+            flows.clear()
+        if tick == 20 + 40 + 10:
+            flows.set()
+            session.wait_decoded()
+        session.sink.wait_queued(round(0.15 * SAMPLE_RATE_HZ))
+        session.listen(1)
+        if flows.is_set():
+            session.wait_decoded()
+    assert longest_gap_ms(session) > 200.0
     assert largest_step_db(session) <= 6.0
     session.player.close()
 

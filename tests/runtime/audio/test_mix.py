@@ -10,14 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from emomusic_edge.runtime.audio.mix import (
-    FLOOR_DB,
-    GLIDE_DB_PER_S,
-    HEADROOM,
-    HUSH_FRAMES,
-    Mix,
-    to_int16,
-)
+from emomusic_edge.runtime.audio.fades import FLOOR_DB, GLIDE_DB_PER_S, HUSH_FRAMES
+from emomusic_edge.runtime.audio.mix import HEADROOM, Mix, to_int16
 from emomusic_edge.runtime.audio.output import SAMPLE_RATE_HZ
 
 BLOCK = 512
@@ -32,14 +26,17 @@ class Steady:
     channel: int
     length: int = 3600 * SECOND
     stated_end: int | None = None
-    ready: int = 3600 * SECOND
+    decoded: int = 3600 * SECOND
 
     @property
     def end(self) -> int | None:
         return self.stated_end
 
+    def ready(self, at: int, frames: int) -> int:
+        return max(0, min(frames, self.length - at, self.decoded - at))
+
     def read(self, at: int, frames: int) -> NDArray[np.float32]:
-        out = np.zeros((max(0, min(frames, self.length - at, self.ready - at)), 2), np.float32)
+        out = np.zeros((self.ready(at, frames), 2), np.float32)
         out[:, self.channel] = 1.0
         return out
 
@@ -57,6 +54,9 @@ class Noise:
     @property
     def end(self) -> int | None:
         return None
+
+    def ready(self, at: int, frames: int) -> int:
+        return frames
 
     def read(self, at: int, frames: int) -> NDArray[np.float32]:
         """The same frames whenever they are asked for."""
@@ -123,7 +123,8 @@ def test_a_pause_stands_still_and_goes_on_where_it_was() -> None:
     before = mix.voices[0].at
     mix, sound = played(mix.with_pause(True), SECOND)
     assert mix.still
-    assert 0 < mix.voices[0].at - before <= HUSH_FRAMES + BLOCK
+    assert 0 < (sound[:, 0] > 0).sum() <= HUSH_FRAMES + BLOCK
+    assert mix.voices[0].at == before
     at = mix.voices[0].at
     mix, silence = played(mix, 10 * SECOND)
     assert not silence.any()
@@ -155,14 +156,40 @@ def test_what_is_wanted_while_paused_shows_at_its_end() -> None:
 
 
 def test_a_song_that_starves_waits_and_goes_on() -> None:
-    source = Steady(0, ready=SECOND)
+    source = Steady(0, decoded=2 * SECOND)
     mix = Mix.silent(1.0).crossfaded(source, frames=10 * SECOND, gain_db=0.0, fade_frames=SECOND)
-    mix, sound = played(mix, 2 * SECOND)
-    assert mix.voices[0].at == SECOND
+    mix, ebb = played(mix, 3 * SECOND)
+    at = mix.voices[0].at
+    assert 2 * SECOND - BLOCK <= at <= 2 * SECOND
+    assert not ebb[2 * SECOND + BLOCK :].any()
+    assert not mix.voices[0].carries
+    source.decoded = 20 * SECOND
+    mix, flood = played(mix, SECOND)
+    assert mix.voices[0].at == at + len(flood)
+    assert flood[-1, 0] == 1.0
+    # Neither cut nor click: a level that moves evenly in decibels, and its last step is the one from the floor.
+    level = np.concatenate([ebb, flood])[SECOND:, 0]
+    assert np.abs(np.diff(level)).max() < 0.01
+    steps_db = np.abs(np.diff(20 * np.log10(level[level > 0])))
+    assert steps_db.max() * SECOND <= GLIDE_DB_PER_S * 1.05
+
+
+def test_what_is_there_of_a_source_that_stops_short_fades() -> None:
+    """It said that it had enough, and did not."""
+
+    class Liar(Steady):
+        def ready(self, at: int, frames: int) -> int:
+            return frames
+
+        def read(self, at: int, frames: int) -> NDArray[np.float32]:
+            return super().read(at, max(0, min(frames, self.decoded - at)))
+
+    source = Liar(0, decoded=SECOND + BLOCK // 2)
+    mix = Mix.silent(1.0).crossfaded(source, frames=10 * SECOND, gain_db=0.0, fade_frames=1)
+    _, sound = played(mix, 2 * SECOND)
+    assert sound[SECOND // 2 : SECOND - BLOCK, 0] == pytest.approx(1.0)
     assert not sound[SECOND + BLOCK :].any()
-    source.ready = 20 * SECOND
-    _, sound = played(mix, SECOND)
-    assert sound[-1, 0] == 1.0
+    assert np.abs(np.diff(sound[:, 0])).max() < 0.01
 
 
 @pytest.mark.parametrize("gain_db", [-30.0, -6.0, 0.0, 6.0])

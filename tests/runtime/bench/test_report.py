@@ -9,7 +9,14 @@ from reports import PIPELINE, report, result
 from rich.console import Console
 
 from emomusic_edge.errors import ConfigError
-from emomusic_edge.runtime.bench.compare import check_alike, compare_cases, compare_machines, difference, parse_side
+from emomusic_edge.runtime.bench.compare import (
+    check_alike,
+    compare_cases,
+    compare_machines,
+    difference,
+    machine_differences,
+    parse_side,
+)
 from emomusic_edge.runtime.bench.noise import noise_verdict
 from emomusic_edge.runtime.bench.pipeline import neither_ms
 from emomusic_edge.runtime.bench.report import read_report, write_report
@@ -125,7 +132,7 @@ def test_a_side_that_is_none_is_refused(text: str) -> None:
 def test_machines_are_compared_by_file_precision_and_t() -> None:
     a = report(result(2.0), result(3.0, samples=64), result(9.0, sha256=ANOTHER))
     b = report(result(4.0), result(5.0, samples=20), result(1.0, samples=64, engine="tensorrt", provider="TensorRT 10"))
-    ratios = compare_machines(a, b)
+    ratios = compare_machines(a, b, force=True)
     assert [(row.a.case.samples, row.b.case.engine) for row in ratios] == [(5, "cpu"), (64, "tensorrt")]
     assert [row.ratio for row in ratios] == pytest.approx([0.5, 3.0])
 
@@ -133,7 +140,7 @@ def test_machines_are_compared_by_file_precision_and_t() -> None:
 def test_the_same_engine_is_held_against_the_same() -> None:
     a = report(result(2.0), result(1.0, engine="cuda"))
     b = report(result(4.0), result(0.5, engine="tensorrt"))
-    ratios = compare_machines(a, b)
+    ratios = compare_machines(a, b, force=False)
     assert [(row.a.case.engine, row.b.case.engine) for row in ratios] == [("cpu", "cpu")]
 
 
@@ -143,7 +150,33 @@ def test_the_same_engine_is_held_against_the_same() -> None:
 )
 def test_machines_that_measured_nothing_alike_are_refused(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        compare_machines(report(result(1.0)), report(result(1.0, **changes)))
+        compare_machines(report(result(1.0)), report(result(1.0, **changes)), force=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "threads", "says"),
+    [
+        ({"engine": "tensorrt", "provider": "TensorRT 10"}, 0, "face-stub ran on cpu on A, on tensorrt on B"),
+        ({}, 2, "threads: one a core on A, 2 on B"),
+    ],
+)
+def test_machines_that_ran_it_otherwise_are_refused_unless_forced(
+    changes: dict[str, Any], threads: int, says: str
+) -> None:
+    a, b = report(result(2.0)), report(result(4.0, **changes), threads=threads)
+    with pytest.raises(ConfigError, match=says) as told:
+        compare_machines(a, b, force=False)
+    assert "--force" in told.value.mend
+    ratios = compare_machines(a, b, force=True)
+    assert [row.ratio for row in ratios] == pytest.approx([0.5])
+    assert f"unlike: {says}" in shown(machines_view(a, b, ratios))
+    assert machine_differences(a, a) == []
+
+
+def test_among_several_engines_the_fastest_is_forced() -> None:
+    a = report(result(2.0), result(1.0, engine="cuda"))
+    b = report(result(4.0, engine="tensorrt"))
+    assert [row.a.case.engine for row in compare_machines(a, b, force=True)] == ["cuda"]
 
 
 # What is shown
@@ -167,6 +200,23 @@ def test_noise_is_never_silent() -> None:
     other = shown(machines_view(report(result(2.0)), report(result(2.0), noise=noisy), []))
     assert other.count("TOO NOISY TO TRUST") == 1
     assert other.count("Quiet enough") == 1
+
+
+@pytest.mark.parametrize(
+    ("a_quiet", "b_quiet", "says"),
+    [
+        (True, True, ""),
+        (False, True, "* not to be quoted: A not known to be quiet"),
+        (True, False, "* not to be quoted: B not known to be quiet"),
+        (False, False, "* not to be quoted: A and B not known to be quiet"),
+    ],
+)
+def test_ratios_of_a_side_that_is_not_trusted_are_marked(a_quiet: bool, b_quiet: bool, says: str) -> None:
+    a, b = (report(result(2.0), noise=noise_verdict([1.0] * (20 if quiet else 5))) for quiet in (a_quiet, b_quiet))
+    text = shown(machines_view(a, b, compare_machines(a, b, force=False)))
+    assert ("1.00*" in text) == bool(says)
+    assert says in text
+    assert ("not to be quoted" in text) == bool(says)
 
 
 def test_a_table_fits_a_terminal() -> None:

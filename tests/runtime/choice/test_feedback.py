@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from emomusic_edge.runtime.choice import feedback_store
 from emomusic_edge.runtime.choice.feedback import Counts
 from emomusic_edge.runtime.choice.feedback_memory import FeedbackMemory
 from emomusic_edge.runtime.choice.feedback_store import FeedbackStore
@@ -34,9 +37,7 @@ def test_the_posterior_is_a_uniform_prior_and_the_counts() -> None:
     assert (Counts().alpha, Counts().beta) == (1.0, 1.0)
     assert (Counts(3, 2, 4).alpha, Counts(3, 2, 4).beta) == (4.0, 5.0)
     assert not Counts().any
-    assert not SKIP.disliked
-    assert (SKIP + SKIP).disliked
-    assert not (DISLIKE + LIKE).disliked
+    assert (SKIP + SKIP + LIKE).beta == (DISLIKE + LIKE).beta
 
 
 def test_counts_add_up_by_song_and_library(path: Path) -> None:
@@ -161,6 +162,72 @@ def test_a_locked_file_is_waited_for(path: Path) -> None:
     other.close()
     wait_for(lambda: FeedbackStore(path, "deam").load() == {"2": Counts(likes=2)})
     memory.close()
+
+
+def test_a_like_that_meets_a_lock_is_written_when_the_lock_has_gone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feedback_store, "_LOCK_WAIT_S", 0.02)
+    FeedbackStore(path, "deam").add("2", LIKE)
+    other = sqlite3.connect(path, isolation_level=None)
+    memory = FeedbackMemory(FeedbackStore(path, "deam"), retry_s=0.02)
+    other.execute("BEGIN EXCLUSIVE")
+    memory.note("2", LIKE)
+    memory.note("3", SKIP)
+    wait_for(lambda: "locked" in memory.reason)
+    other.execute("COMMIT")
+    other.close()
+    wait_for(lambda: FeedbackStore(path, "deam").load() == {"2": Counts(likes=2), "3": SKIP})
+    wait_for(lambda: memory.reason == "")
+    assert memory.counts() == {"2": Counts(likes=2), "3": SKIP}
+    memory.close()
+
+
+def test_what_was_noted_and_then_forgotten_under_a_lock_stays_forgotten(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feedback_store, "_LOCK_WAIT_S", 0.02)
+    FeedbackStore(path, "deam").add("2", LIKE)
+    other = sqlite3.connect(path, isolation_level=None)
+    memory = FeedbackMemory(FeedbackStore(path, "deam"), retry_s=0.02)
+    other.execute("BEGIN EXCLUSIVE")
+    memory.note("2", LIKE)
+    memory.forget()
+    memory.note("3", LIKE)
+    wait_for(lambda: "locked" in memory.reason)
+    other.execute("COMMIT")
+    other.close()
+    wait_for(lambda: FeedbackStore(path, "deam").load() == {"3": LIKE})
+    memory.close()
+
+
+def test_closing_does_not_wait_for_a_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feedback_store, "_LOCK_WAIT_S", 0.02)
+    FeedbackStore(path, "deam").add("2", LIKE)
+    other = sqlite3.connect(path, isolation_level=None)
+    memory = FeedbackMemory(FeedbackStore(path, "deam"), retry_s=3600.0)
+    other.execute("BEGIN EXCLUSIVE")
+    memory.note("2", LIKE)
+    wait_for(lambda: "locked" in memory.reason)
+    memory.close()
+    assert "feedback" not in [thread.name for thread in threading.enumerate()]
+    other.close()
+    assert FeedbackStore(path, "deam").load() == {"2": LIKE}
+
+
+@pytest.mark.parametrize("spoil", ["DROP TABLE feedback", "ALTER TABLE feedback RENAME COLUMN skips TO more"])
+def test_a_file_without_its_table_is_set_aside_and_begun_anew(path: Path, spoil: str) -> None:
+    store = FeedbackStore(path, "deam")
+    store.add("2", LIKE)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute(spoil)
+    memory = FeedbackMemory(store)
+    assert memory.counts() == {}
+    assert "set aside" in memory.reason
+    memory.note("3", LIKE)
+    memory.close()
+    assert store.load() == {"3": LIKE}
+    assert path.with_name(path.name + ".damaged").exists()
 
 
 def test_without_a_file_it_forgets_too() -> None:

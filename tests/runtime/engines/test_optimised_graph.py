@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 from stub_models import MASK_WIDTH, SIZE_PX, write_mc_dropout_bundle
 
+from emomusic_edge import graph_store
 from emomusic_edge.errors import ModelError
 from emomusic_edge.graph_store import GRAPH_NAME, RECORD_NAME, GraphKey, GraphStore
 from emomusic_edge.manifest import MODEL_NAME
@@ -156,18 +163,70 @@ def test_an_altered_bundle_is_refused_though_its_graph_is_kept(loader: Loader) -
     loader.load()
     path = loader.bundle / MODEL_NAME
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(ModelError, match="is not the file its record describes"):
-        loader.load()
+    for _ in range(2):
+        with pytest.raises(ModelError, match="is not the file its record describes"):
+            loader.load()
 
 
-def test_a_bundle_that_was_only_copied_anew_still_runs_its_graph(loader: Loader) -> None:
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The models that were hashed though their kept graph was run."""
+    paths: list[Path] = []
+    real = ModelFile.check
+
+    def counted(model: ModelFile) -> None:
+        paths.append(model.path)
+        real(model)
+
+    monkeypatch.setattr(ModelFile, "check", counted)
+    return paths
+
+
+def test_a_bundle_that_was_only_copied_anew_runs_its_graph_and_is_hashed_once_more(
+    loader: Loader, hashed: list[Path]
+) -> None:
     plain = loader.load()
     os.utime(loader.bundle / MODEL_NAME, (1, 1))
-    assert_same(loader.load(), plain)
-    assert loader.levels == [AS_IT_IS]
+    for _ in range(3):
+        assert_same(loader.load(), plain)
+        assert loader.levels == [AS_IT_IS]
+    assert hashed == [loader.bundle / MODEL_NAME]
 
 
-def test_a_new_model_of_the_same_name_takes_the_old_ones_place(loader: Loader, tmp_path: Path) -> None:
+def test_a_record_that_cannot_be_written_costs_no_more_than_a_hash(
+    loader: Loader, hashed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    plain = loader.load()
+    os.utime(loader.bundle / MODEL_NAME, (1, 1))
+    monkeypatch.setattr(graph_store, "write_atomic", full)
+    for _ in range(2):
+        assert_same(loader.load(), plain)
+        assert loader.levels == [AS_IT_IS]
+    assert len(hashed) == 2
+
+
+def test_two_bundles_of_one_name_keep_a_graph_each(
+    loader: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Loader(tmp_path / "elsewhere", monkeypatch)
+    content = onnx.load(other.bundle / MODEL_NAME)
+    content.doc_string = "another model"
+    onnx.save(content, other.bundle / MODEL_NAME)
+    told = json.loads((other.bundle / "manifest.json").read_text())
+    told["files"][MODEL_NAME] = hashlib.sha256((other.bundle / MODEL_NAME).read_bytes()).hexdigest()
+    (other.bundle / "manifest.json").write_text(json.dumps(told))
+    other.root = loader.root
+    for one in (loader, other):
+        one.load()
+    for one in (loader, other):
+        one.load()
+        assert one.levels == [AS_IT_IS]
+
+
+def test_what_another_processor_would_run_makes_room(loader: Loader) -> None:
     loader.load()
     old = loader.folders
     key = GraphKey("b" * 64, ort.__version__, "another processor", "all")
@@ -177,29 +236,99 @@ def test_a_new_model_of_the_same_name_takes_the_old_ones_place(loader: Loader, t
     assert loader.folders == old
 
 
-def test_a_graph_that_answers_otherwise_is_not_kept(tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").write_bytes(b"a model")
-    model = ModelFile(tmp_path / "model.onnx", hashlib.sha256(b"a model").hexdigest())
+class Answering:
+    """A session that gives what it was made with."""
 
-    class Session:
-        def __init__(self, answer: float) -> None:
-            self.answer = answer
+    def __init__(self, *answers: np.ndarray) -> None:
+        self.answers = list(answers)
 
-        def get_inputs(self) -> list[Any]:
-            return []
+    def get_inputs(self) -> list[Any]:
+        return []
 
-        def run(self, *_: Any) -> list[np.ndarray]:
-            return [np.full(3, self.answer)]
+    def run(self, *_: Any) -> list[np.ndarray]:
+        return self.answers
 
-    def opener(content: Any, *, optimise: bool, save_to: Path | None = None) -> Session:
+
+class Sly:
+    """Opens a model that answers otherwise once it is optimised and saved; counts what it opens."""
+
+    def __init__(self, *kept: np.ndarray) -> None:
+        self.kept = kept
+        self.opened = 0
+
+    def __call__(self, content: Any, *, optimise: bool, save_to: Path | None = None) -> Answering:
+        self.opened += 1
         if save_to is not None:
-            save_to.write_bytes(b"a wrong graph")
-        return Session(1.0 if optimise else 2.0)
+            save_to.write_bytes(b"a graph")
+        return Answering(np.ones(3)) if optimise else Answering(*self.kept)
 
-    store = GraphStore(tmp_path / "graphs")
-    key = GraphKey(model.sha256, "1", "a processor", "all")
-    assert open_kept(model, "sly", key, store, opener) is None
-    assert store.find("sly", key) is None
+
+def some_model(folder: Path, name: str = "sly") -> tuple[ModelFile, GraphKey]:
+    path = folder / f"{name}.onnx"
+    path.write_bytes(name.encode())
+    sha256 = hashlib.sha256(name.encode()).hexdigest()
+    return ModelFile(path, sha256), GraphKey(sha256, "1", "a processor", "all")
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [(np.full(3, 2.0),), (np.full(3, np.nan),), (np.ones(1),), (np.ones(4),), (), (np.ones(3), np.ones(3))],
+    ids=["other values", "no numbers", "one for three", "four for three", "none", "one too many"],
+)
+def test_a_graph_that_answers_otherwise_is_not_kept_and_not_made_again(
+    tmp_path: Path, kept: tuple[np.ndarray, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    model, key = some_model(tmp_path)
+    sly = Sly(*kept)
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            store = GraphStore(tmp_path / "graphs")
+            assert open_kept(model, "sly", key, store, sly) is None
+            assert store.find("sly", key) is None
+    assert sly.opened == 2
+    assert [record.getMessage() for record in caplog.records] == [
+        "the optimised graph of sly answers otherwise than its model and is not kept"
+    ]
+    newer = dataclasses.replace(key, onnxruntime="2")
+    assert open_kept(model, "sly", newer, store, Sly(np.ones(3))) is not None, "another ONNX Runtime may do better"
+
+
+def test_a_refusal_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(GraphStore, "refuse", full)
+    model, key = some_model(tmp_path)
+    assert open_kept(model, "sly", key, GraphStore(tmp_path / "graphs"), Sly(np.zeros(3))) is None
+
+
+def test_of_models_that_load_side_by_side_one_alone_is_optimised(tmp_path: Path) -> None:
+    """A small device may not have the memory for several."""
+    together = threading.Barrier(3)
+    inside: list[str] = []
+    most = 0
+
+    def open_one(name: str) -> Any:
+        def opener(content: Any, *, optimise: bool, save_to: Path | None = None) -> Answering:
+            nonlocal most
+            if save_to is not None:
+                inside.append(name)
+                # Nobody comes when they are optimised one after the other, and the barrier stays broken.
+                with contextlib.suppress(threading.BrokenBarrierError):
+                    together.wait(0.5)
+                most = max(most, len(inside))
+                save_to.write_bytes(b"a graph")
+            elif name in inside:
+                inside.remove(name)
+            return Answering(np.ones(3))
+
+        model, key = some_model(tmp_path, name)
+        return open_kept(model, name, key, GraphStore(tmp_path / "graphs"), opener)
+
+    with ThreadPoolExecutor() as pool:
+        sessions = list(pool.map(open_one, ["scene", "face", "detector"]))
+    assert None not in sessions
+    assert most == 1
 
 
 def test_several_at_once_all_run(loader: Loader) -> None:

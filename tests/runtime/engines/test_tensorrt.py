@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +283,30 @@ def test_two_engines_share_a_process(load: Load, gpu: Gpu) -> None:
         np.testing.assert_allclose(engine.run(INPUTS)["samples"], expected, atol=1e-5)
     first.close()
     np.testing.assert_allclose(second.run(INPUTS)["samples"], expected, atol=1e-5)
+
+
+def test_two_engines_that_load_at_once_share_one_logger(
+    trt: FakeTensorRT, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorRT keeps the first it gets for good: one that was dropped would be called where nothing lies any more."""
+    plan = plan_of(trt, tmp_path)
+    together = threading.Barrier(2)
+    made: list[object] = []
+
+    class Counted(trt.ILogger):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            # Nobody comes when one of them waits until the other has its logger.
+            with contextlib.suppress(threading.BrokenBarrierError):
+                together.wait(0.5)
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setitem(trt._classes, "ILogger", Counted)
+    with ThreadPoolExecutor() as pool:
+        engines = list(pool.map(load, [plan, plan]))
+    assert len(made) == 1
+    for engine in engines:
+        np.testing.assert_allclose(engine.run(INPUTS)["samples"], reference_samples(IMAGE, MASKS), atol=1e-5)
 
 
 def test_without_tensorrt_the_error_says_where_it_comes_from() -> None:

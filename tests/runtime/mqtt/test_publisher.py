@@ -169,6 +169,8 @@ def test_what_drifts_is_told_only_with_the_repeat(broker: Broker, listener: List
                 seq=seq,
                 latency_ms=40.0 + seq,
                 frames_per_second=9.0 + seq / 10,
+                # of a scene that is looked at once in a while
+                stable=replace(SNAPSHOT.stable, variance=ValenceArousal(0.2 + 0.3 * (seq % 2), 0.2)),
                 playback=replace(SNAPSHOT.playback, position_s=float(seq)),
             )
             step(publisher, listener, drifting)

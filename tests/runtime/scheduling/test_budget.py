@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from emomusic_edge.runtime.scheduling import Limits, Load, RateBudget
 
-FLOOR = 0.5
+FLOOR = 1.0
 
 
 @dataclass

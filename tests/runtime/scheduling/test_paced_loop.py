@@ -31,6 +31,7 @@ from emomusic_edge.runtime.app import App, RunPlan
 from emomusic_edge.runtime.capture import LatestFrameCapture
 from emomusic_edge.runtime.loop import Loop
 from emomusic_edge.runtime.scheduling import FramePacer, Limits, RateBudget, ScenePace
+from emomusic_edge.runtime.stabilizer import Stabilizer, StabilizerRule
 from emomusic_edge.runtime.timing import RealTime
 
 
@@ -72,8 +73,16 @@ class Paced:
         run = Run(layout, clip)
         self.scene = CountedScene(run)
         self.loop = Loop(
-            replace(run.parts, scene_model=self.scene, scene_pace=ScenePace(max_age_s=1.0)), frames_per_second=10.0
+            replace(
+                run.parts,
+                scene_model=self.scene,
+                scene_pace=ScenePace(max_age_s=1.0),
+                # every frame counts as sure
+                stabilizer=Stabilizer(StabilizerRule(gate=(9.0, 9.0))),
+            ),
+            frames_per_second=10.0,
         )
+        self.clock, self.told = run.timebase, run.snapshots
         self._seq = 0
 
     def step(self, image: Image) -> StateSnapshot:
@@ -121,6 +130,43 @@ def test_a_closed_camera_forgets_the_scene(
     for command in commands:
         paced.loop.obey(command)
     assert age_of(paced.step(pictures[0])) == 0.0
+
+
+def test_after_a_pause_nothing_of_before_is_told_while_the_first_picture_is_awaited(
+    starter_layout: DataLayout, clip: Path, pictures: tuple[Image, Image]
+) -> None:
+    paced = Paced(starter_layout, clip)
+    for _ in range(30):
+        before = paced.step(pictures[0])
+    assert before.face is not None
+    paced.loop.obey(Pause())
+    paced.clock.took(3600.0)
+    away = paced.loop.idle()
+    assert away.stable.stale
+    paced.loop.obey(Resume())
+    paced.clock.took(3601.0)
+    paced.loop.between()
+    waiting = paced.told[-1]
+    assert waiting.camera_on
+    assert waiting.face is None
+    assert waiting.estimates == ()
+    assert waiting.stable.stale
+    assert waiting.stable.age_s == pytest.approx(away.stable.age_s + 1.0)
+
+
+def test_what_stands_between_two_frames_grows_older(
+    starter_layout: DataLayout, clip: Path, pictures: tuple[Image, Image]
+) -> None:
+    paced = Paced(starter_layout, clip)
+    for _ in range(30):
+        before = paced.step(pictures[0])
+    paced.clock.took(3.0 + 40.0)
+    paced.loop.between()
+    waiting = paced.told[-1]
+    assert waiting.stable.mean == before.stable.mean
+    assert waiting.stable.held == before.stable.held
+    assert waiting.stable.age_s == pytest.approx(before.stable.age_s + 40.0)
+    assert waiting.stable.stale
 
 
 def test_a_camera_that_failed_forgets_the_scene(

@@ -81,6 +81,15 @@ def test_the_hottest_sensor_counts_and_nonsense_does_not(tmp_path: Path) -> None
     assert MachineLoad(tmp_path).temperature_c() == 61.5
 
 
+def test_a_trip_point_that_poses_as_a_sensor_counts_not(tmp_path: Path) -> None:
+    """As on some Jetsons: the power chip's zone says 100 degrees for ever."""
+    sensor(tmp_path, 0, "45000\n")
+    sensor(tmp_path, 1, "100000\n")
+    (tmp_path / "thermal_zone0" / "type").write_text("CPU-therm\n")
+    (tmp_path / "thermal_zone1" / "type").write_text("PMIC-Die\n")
+    assert MachineLoad(tmp_path).temperature_c() == 45.0
+
+
 def test_a_sensor_that_goes_dark_counts_no_more(tmp_path: Path) -> None:
     sensor(tmp_path, 0, "45000\n")
     sensor(tmp_path, 1, "70000\n")

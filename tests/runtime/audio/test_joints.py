@@ -33,7 +33,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> list[Segment]:
     return steady_songs(tmp_path_factory.mktemp("steady"))
 
 
-@pytest.mark.parametrize("seconds", [300.0, pytest.param(7200.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [300.0, pytest.param(7200.0, marks=pytest.mark.soak)])
 def test_no_joint_is_a_gap_or_a_step(songs: list[Segment], seconds: float) -> None:
     session = Session(songs)
     session.run(seconds, seed=3)

@@ -93,7 +93,7 @@ def test_what_it_requires_is_enough_to_run(
         ["--help"],
         ["config", "show"],
         ["run", "--help"],
-        ["index", "info"],
+        ["index", "info", "deam"],
         ["run", "--fast", "--no-mqtt", "--source", clip, "--set", f"paths.data_dir={starter_layout.root}"],
     ):
         subprocess.run([program, *line], check=True, cwd=tmp_path, stdout=subprocess.DEVNULL)

@@ -40,7 +40,7 @@ def main() -> None:
         pairs.append((model_samples(network, image, 11), rows))
     few = masks[:128]
     with torch.no_grad():
-        same = [network(torch.from_numpy(image), torch.from_numpy(few))[2].numpy() for image in images]
+        same = [network.as_trained(torch.from_numpy(image), torch.from_numpy(few))[2].numpy() for image in images]
     apart = [
         np.abs(expected - session.run(["samples"], {"image": image, "masks": few})[0])
         for expected, image in zip(same, images, strict=True)

@@ -90,7 +90,7 @@ def _torch_answers(
     network: MaskedRegressor, image: NDArray[np.uint8], masks: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], ...]:
     with torch.no_grad():
-        answers = network(torch.from_numpy(image), torch.from_numpy(masks))
+        answers = network.as_trained(torch.from_numpy(image), torch.from_numpy(masks))
     return tuple(np.asarray(answer.numpy(), np.float32) for answer in answers)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from emomusic_edge.manifest import MaskBlock
 
+from .one_picture import features_of_one
 from .regressor import AXES, AffectRegressor
 
 
@@ -79,7 +80,14 @@ class MaskedRegressor(nn.Module):
 
     def forward(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See the class."""
-        samples = self.sampled(self.regressor.backbone(self.normalised(image)), masks)
+        return self._answers(features_of_one(self.regressor.backbone, self.normalised(image)), masks)
+
+    def as_trained(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same by the trunk's own forward pass: what the graph is held against."""
+        return self._answers(self.regressor.backbone(self.normalised(image)), masks)
+
+    def _answers(self, features: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        samples = self.sampled(features, masks)
         mean = samples.mean(dim=0)
         apart = samples - mean
         # As torch.var for T > 1; 0 for T = 1, where torch gives NaN.

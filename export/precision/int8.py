@@ -56,6 +56,8 @@ _EXTRA = {
     "QuantizeBias": False,
     # Of a tensor's values over all pictures: ONNX Runtime's default, named because 99.9 would be five times as wrong.
     "CalibPercentile": 99.999,
+    # A Gemm of int8 values and a float bias may leave floats: one rounding less, and no values to unpack again.
+    "OpTypesToExcludeOutputQuantization": ["Gemm"],
 }
 
 

@@ -2,8 +2,8 @@
 
 int8 both ways with zero points of 0 and weights a channel at a time, which is what TensorRT takes. Measured on the
 reference networks (reference.py), calibrated with 30 pictures and held against fp32 on 35 of other files; mean absolute
-difference in FindingEmo units for valence / arousal, the worse rank correlation, speed against fp32 on two x86 cores (the
-tower as it was before one_picture.py, which made it 2.9 times as fast as fp32 at a difference of 0.013 / 0.015):
+difference in FindingEmo units for valence / arousal, the worse rank correlation, speed against fp32 on two x86 cores.
+The ViT's rows are of the tower before one_picture.py, which made int8 2.9 times as fast as fp32, 0.013 / 0.015 apart:
 
 | network   | ranges              | quantised          | difference    | rank  | speed |
 |-----------|---------------------|--------------------|---------------|-------|-------|

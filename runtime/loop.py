@@ -146,6 +146,8 @@ class Loop:
             target=music.target,
             path=music.path,
             chosen=music.chosen,
+            chosen_because=music.because,
+            manual_mood=self._parts.music.mood,
             playback=music.playback,
             frames_per_second=self._rate.tick(now_s),
             latency_ms=max(times.elapsed_ms, 1e3 * (parts.timebase.now_s() - now_s)),
@@ -181,6 +183,8 @@ class Loop:
             target=music.target,
             path=music.path,
             chosen=music.chosen,
+            chosen_because=music.because,
+            manual_mood=self._parts.music.mood,
             playback=music.playback,
             pace=self._pacer.pace(self._perception.scene_share),
             reasons=self._reasons(music, now_s),
@@ -205,6 +209,8 @@ class Loop:
             target=music.target,
             path=music.path,
             chosen=music.chosen,
+            chosen_because=music.because,
+            manual_mood=self._parts.music.mood,
             playback=music.playback,
             pace=self._pacer.pace(self._perception.scene_share),
             reasons=self._reasons(music, now_s),
@@ -235,8 +241,8 @@ class Loop:
                 parts.music.set_mode(mode)
             case SetVolume(volume=volume):
                 parts.music.set_volume(volume)
-            case SetMood(mood=mood):
-                parts.music.set_mood(mood)
+            case SetMood(valence=valence, arousal=arousal):
+                parts.music.set_mood(valence=valence, arousal=arousal)
             case Like():
                 parts.music.like()
             case Dislike():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emomusic_edge.contracts import PlaybackStatus, Segment, ValenceArousal
+from emomusic_edge.contracts import ChoiceReason, PlaybackStatus, Segment, ValenceArousal
 from emomusic_edge.deam_index.audio_files import AudioRoots
 from emomusic_edge.deam_index.music_index import MusicIndex
 from emomusic_edge.errors import IndexFileError
@@ -76,6 +76,12 @@ class Matcher:
         self._left_s = 0.0
         self._begun = False
         self._failed = False
+        self._because: ChoiceReason = "start"
+
+    @property
+    def because(self) -> ChoiceReason:
+        """Why the last choice was made."""
+        return self._because
 
     @property
     def playable_songs(self) -> int:
@@ -133,13 +139,27 @@ class Matcher:
             target = _point(self._current)
         if target is None or (playback.paused and not skip):
             return None
-        if skip or self._current is None or self._over(now_s, playback):
-            row = self._choice.choose(target, playing=self._current_row)
-        elif now_s - self._since_s >= self._rule.dwell_s:
+        because = self._why_now(now_s, playback, skip=skip)
+        if because == "nearer" and self._current is not None:
             row = self._better_song(target, self._current)
+        elif because is not None:
+            row = self._choice.choose(target, playing=self._current_row)
         else:
             row = None
-        return None if row is None else self._take(row, now_s)
+        if row is None or because is None:
+            return None
+        self._because = because
+        return self._take(row, now_s)
+
+    def _why_now(self, now_s: float, playback: PlaybackStatus, *, skip: bool) -> ChoiceReason | None:
+        """What calls for a choice; None while what plays has its time. After that only a nearer song does."""
+        if skip:
+            return "skip"
+        if self._current is None:
+            return "failed" if self._failed else "start"
+        if self._over(now_s, playback):
+            return "ended"
+        return "nearer" if now_s - self._since_s >= self._rule.dwell_s else None
 
     def _follow(self, target: ValenceArousal | None, now_s: float, playback: PlaybackStatus) -> None:
         """Bring what is remembered in line with what the player tells."""

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emomusic_edge.contracts import GuideStatus, Mode, PlaybackStatus, Player, Segment, StableAffect, ValenceArousal
+from emomusic_edge.contracts import (
+    ChoiceReason,
+    GuideStatus,
+    Mode,
+    PlaybackStatus,
+    Player,
+    Segment,
+    StableAffect,
+    ValenceArousal,
+)
 
 from .choice.feedback import Counts, early_s
 from .choice.feedback_memory import FeedbackMemory
@@ -33,6 +42,7 @@ class MusicState:
         reason: why there is no sound, or which song could not be played; empty when all is well.
         path: how far `guide` has come; None in other modes and before its first song.
         likes_reason: why likes are not kept; empty when all is well.
+        because: why `chosen` was chosen; None without a choice.
     """
 
     target: ValenceArousal | None
@@ -41,6 +51,7 @@ class MusicState:
     reason: str
     path: GuideStatus | None = None
     likes_reason: str = ""
+    because: ChoiceReason | None = None
 
 
 class Music:
@@ -104,9 +115,14 @@ class Music:
         """Change the mode."""
         self._targets.set_mode(mode)
 
-    def set_mood(self, mood: ValenceArousal) -> None:
-        """Set the mood that `manual` plays to, FindingEmo units."""
-        self._targets.set_mood(mood)
+    @property
+    def mood(self) -> ValenceArousal:
+        """The mood that `manual` plays to, FindingEmo units."""
+        return self._targets.mood
+
+    def set_mood(self, *, valence: float | None = None, arousal: float | None = None) -> None:
+        """Set the mood that `manual` plays to, FindingEmo units; an axis that is None stays as it is."""
+        self._targets.set_mood(valence=valence, arousal=arousal)
 
     def step(self, stable: StableAffect | None, now_s: float) -> MusicState:
         """Choose for the mode's target, and play what was chosen.
@@ -143,6 +159,7 @@ class Music:
             playback.reason or self._why_not(now_s),
             self._targets.path,
             self._nothing_plays.at(now_s) or self._feedback.reason,
+            None if self._chosen is None else self._matcher.because,
         )
 
     def _take_opinion(self, playback: PlaybackStatus, now_s: float) -> None:

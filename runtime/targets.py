@@ -82,9 +82,16 @@ class Targets:
         self._mode = mode
         self._path = None
 
-    def set_mood(self, mood: ValenceArousal) -> None:
-        """Set the mood that `manual` plays to, FindingEmo units."""
-        self._mood = mood
+    @property
+    def mood(self) -> ValenceArousal:
+        """The mood that `manual` plays to, FindingEmo units."""
+        return self._mood
+
+    def set_mood(self, *, valence: float | None = None, arousal: float | None = None) -> None:
+        """Set the mood that `manual` plays to, FindingEmo units; an axis that is None stays as it is."""
+        self._mood = ValenceArousal(
+            self._mood.valence if valence is None else valence, self._mood.arousal if arousal is None else arousal
+        )
 
     def song_started(self, target: ValenceArousal) -> None:
         """Tell that a song was chosen for `target`; `guide` takes the first one's target as its start."""

@@ -4,6 +4,7 @@ from .commands import Command, Dislike, Forget, Like, Pause, Resume, SetCamera, 
 from .seams import AffectModel, FaceDetector, FrameSource, InferenceEngine, Player, Publisher
 from .values import (
     AffectEstimate,
+    ChoiceReason,
     FaceBox,
     Frame,
     FusedAffect,
@@ -23,6 +24,7 @@ from .values import (
 __all__ = [
     "AffectEstimate",
     "AffectModel",
+    "ChoiceReason",
     "Command",
     "Dislike",
     "FaceBox",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .values import Mode, ValenceArousal
+from .values import Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,10 @@ class SetVolume:
 
 @dataclass(frozen=True, slots=True)
 class SetMood:
-    """Set the mood that mode `manual` plays to, in FindingEmo units."""
+    """Set the mood that mode `manual` plays to, in FindingEmo units; an axis that is None stays as it is."""
 
-    mood: ValenceArousal
+    valence: float | None = None
+    arousal: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

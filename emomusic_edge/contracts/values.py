@@ -181,6 +181,11 @@ class PlaybackStatus:
     reason: str = ""
 
 
+ChoiceReason: TypeAlias = Literal["start", "ended", "skip", "nearer", "failed"]
+"""Why a song was chosen: nothing played, the last one ended or was skipped, another fits the feeling better by more than
+the margin, or the last choice could not be played."""
+
+
 PaceLimit: TypeAlias = Literal["none", "work", "cpu", "temperature"]
 """What keeps the loop below the rate that was asked for."""
 
@@ -195,11 +200,13 @@ class Pace:
             stood. None before the first frame.
         limited_by: `none` when the rate is the one asked for; `work` when a frame takes longer than that allows; `cpu`
             or `temperature` when the budget of the config lowered it.
+        temperature_c: of the hottest sensor at the last look, a few seconds ago at most; None where none answers.
     """
 
     frames_per_second: float
     scene_share: float | None = None
     limited_by: PaceLimit = "none"
+    temperature_c: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +244,8 @@ class StateSnapshot:
         target: where music is sought, in DEAM units; None when nothing is sought.
         path: how far `guide` has come; None in other modes and before its first song.
         chosen: what the matcher last chose; None before the first choice.
+        chosen_because: why; None without a choice.
+        manual_mood: what mode `manual` plays to, FindingEmo units; None where nobody says.
         playback: what the player does.
         frames_per_second: over the last seconds.
         latency_ms: from the picture's capture to the end of the step.
@@ -260,6 +269,8 @@ class StateSnapshot:
     target: ValenceArousal | None = None
     path: GuideStatus | None = None
     chosen: Segment | None = None
+    chosen_because: ChoiceReason | None = None
+    manual_mood: ValenceArousal | None = None
     playback: PlaybackStatus = field(default_factory=PlaybackStatus)
     frames_per_second: float = 0.0
     latency_ms: float = 0.0

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
-from pydantic import Field, ValidationError
-from pydantic_core import from_json
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError, from_json
 
 from emomusic_edge.affect import FINDINGEMO
 from emomusic_edge.contracts import (
@@ -25,7 +25,6 @@ from emomusic_edge.contracts import (
     SetMood,
     SetVolume,
     Skip,
-    ValenceArousal,
 )
 from emomusic_edge.errors import EmomusicError
 
@@ -93,6 +92,19 @@ class CameraPayload(CommandPayload):
         return SetCamera(self.on)
 
 
+class PlayingPayload(CommandPayload):
+    """Pause or resume, as one switch: OFF is `pause`, ON is `resume`."""
+
+    expected: ClassVar[str] = '`ON`, `OFF`, `{"playing": true}` or `{"playing": false}`'
+    bare: ClassVar[str | None] = "playing"
+
+    playing: bool
+
+    def command(self) -> Command:
+        """`Resume()` or `Pause()`."""
+        return Resume() if self.playing else Pause()
+
+
 class ModePayload(CommandPayload):
     """Change the mode."""
 
@@ -120,20 +132,26 @@ class VolumePayload(CommandPayload):
 
 
 class MoodPayload(CommandPayload):
-    """Set the mood that mode `manual` plays to, in FindingEmo units."""
+    """Set the mood that mode `manual` plays to, in FindingEmo units; an axis that is left out stays as it is."""
 
     expected: ClassVar[str] = (
-        f"valence from {FINDINGEMO.low.valence:g} to {FINDINGEMO.high.valence:g} and "
-        f"arousal from {FINDINGEMO.low.arousal:g} to {FINDINGEMO.high.arousal:g}, "
+        f"valence from {FINDINGEMO.low.valence:g} to {FINDINGEMO.high.valence:g}, "
+        f"arousal from {FINDINGEMO.low.arousal:g} to {FINDINGEMO.high.arousal:g}, or one of them, "
         'as `{"valence": 1.5, "arousal": 2}`'
     )
 
-    valence: float = Field(ge=FINDINGEMO.low.valence, le=FINDINGEMO.high.valence)
-    arousal: float = Field(ge=FINDINGEMO.low.arousal, le=FINDINGEMO.high.arousal)
+    valence: float | None = Field(default=None, ge=FINDINGEMO.low.valence, le=FINDINGEMO.high.valence)
+    arousal: float | None = Field(default=None, ge=FINDINGEMO.low.arousal, le=FINDINGEMO.high.arousal)
+
+    @model_validator(mode="after")
+    def _something_is_set(self) -> MoodPayload:
+        if self.valence is None and self.arousal is None:
+            raise PydanticCustomError("missing_mood", "neither valence nor arousal is set")
+        return self
 
     def command(self) -> Command:
-        """`SetMood(mood)`."""
-        return SetMood(ValenceArousal(self.valence, self.arousal))
+        """`SetMood(valence, arousal)`."""
+        return SetMood(self.valence, self.arousal)
 
 
 class LikePayload(CommandPayload):
@@ -165,6 +183,7 @@ COMMANDS: Mapping[str, type[CommandPayload]] = MappingProxyType(
         "skip": SkipPayload,
         "pause": PausePayload,
         "resume": ResumePayload,
+        "playing": PlayingPayload,
         "camera": CameraPayload,
         "mode": ModePayload,
         "volume": VolumePayload,
@@ -217,7 +236,7 @@ def _as_object(name: str, text: str, model: type[CommandPayload]) -> str:
         return text
     if model.bare is None:
         raise CommandError(f"{name}: found {_shown(text)}; expected {model.expected}")
-    if model is CameraPayload and isinstance(value, str) and value.upper() in ("ON", "OFF"):
+    if model.model_fields[model.bare].annotation is bool and isinstance(value, str) and value.upper() in ("ON", "OFF"):
         value = value.upper() == "ON"
     return json.dumps({model.bare: value})
 
@@ -225,6 +244,8 @@ def _as_object(name: str, text: str, model: type[CommandPayload]) -> str:
 def _complaint(error: ValidationError) -> str:
     """The first thing that is wrong, in a few words."""
     first = error.errors(include_url=False)[0]
+    if first["type"] == "missing_mood":
+        return str(first["msg"])
     field = ".".join(str(part) for part in first["loc"]) or "payload"
     if first["type"] == "missing":
         return f"{_shown(field)} is missing"

@@ -39,6 +39,7 @@ class FramePacer:
         self._busy_s = 0.0
         self._since_s: float | None = None
         self._cpu_s = 0.0
+        self._temperature_c = None if machine is None else machine.temperature_c()
 
     @property
     def period_s(self) -> float:
@@ -53,7 +54,7 @@ class FramePacer:
     def pace(self, scene_share: float | None) -> Pace:
         """What to tell; `scene_share` is the share of frames on which the scene model looked anew."""
         budget = self._budget
-        return Pace(budget.reachable_frames_per_second, scene_share, budget.limited_by)
+        return Pace(budget.reachable_frames_per_second, scene_share, budget.limited_by, self._temperature_c)
 
     def worked(self, now_s: float, busy_s: float) -> None:
         """A frame was worked on.
@@ -74,9 +75,8 @@ class FramePacer:
         if wall_s < self._budget.look_s:
             return
         used_s = self._machine.cpu_s() - self._cpu_s
-        self._budget.look(
-            Load(wall_s, self._frames, self._busy_s, 100.0 * used_s / wall_s, self._machine.temperature_c())
-        )
+        self._temperature_c = self._machine.temperature_c()
+        self._budget.look(Load(wall_s, self._frames, self._busy_s, 100.0 * used_s / wall_s, self._temperature_c))
         self._begin(self._machine, now_s)
 
     def rested(self) -> None:

@@ -271,7 +271,7 @@ def test_calm_manual_and_volume(starter_layout: DataLayout, clip: Path) -> None:
     run = Run(
         starter_layout,
         clip,
-        {5: [SetMode(Mode.CALM), SetVolume(0.25)], 10: [SetMood(mood), SetMode(Mode.MANUAL)]},
+        {5: [SetMode(Mode.CALM), SetVolume(0.25)], 10: [SetMood(mood.valence, mood.arousal), SetMode(Mode.MANUAL)]},
     )
     told = run.go(max_frames=15)
     assert told[8].target == CALM_GOAL

@@ -50,8 +50,16 @@ def test_calm_and_energize_seek_their_goal_whatever_is_felt(mode: Mode, goal: Va
 def test_manual_seeks_the_mood_that_was_set() -> None:
     targets = Targets(ALIGNMENT, mode=Mode.MANUAL, mood=SAD)
     assert targets.target(None) == ALIGNMENT.to_music(SAD)
-    targets.set_mood(GLAD)
+    targets.set_mood(valence=GLAD.valence, arousal=GLAD.arousal)
     assert targets.target(feeling(SAD)) == ALIGNMENT.to_music(GLAD)
+
+
+def test_one_axis_of_the_mood_is_set_alone() -> None:
+    targets = Targets(ALIGNMENT, mode=Mode.MANUAL, mood=SAD)
+    targets.set_mood(valence=GLAD.valence)
+    assert targets.mood == ValenceArousal(GLAD.valence, SAD.arousal)
+    targets.set_mood(arousal=GLAD.arousal)
+    assert targets.mood == GLAD
 
 
 def test_off_seeks_nothing() -> None:

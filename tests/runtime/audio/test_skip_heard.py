@@ -99,7 +99,7 @@ def _music(folder: Path, player: MusicPlayer) -> Music:
     matcher = Matcher(index, AudioRoots(folder), np.ones(count, np.bool_), ChoiceRule())
     music = Music(Targets(Alignment(index), nearest_music=matcher.nearest_music), matcher, player)
     music.set_mode(Mode.MANUAL)
-    music.set_mood(ValenceArousal(1.0, 3.0))
+    music.set_mood(valence=1.0, arousal=3.0)
     return music
 
 

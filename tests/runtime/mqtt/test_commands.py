@@ -45,8 +45,12 @@ VALID: list[tuple[str, bytes, Command]] = [
     ("volume", b"0.4", SetVolume(0.4)),
     ("volume", b"1", SetVolume(1.0)),
     ("volume", b"0", SetVolume(0.0)),
-    ("mood", b'{"valence": -3, "arousal": 6}', SetMood(ValenceArousal(-3.0, 6.0))),
-    ("mood", b'{"arousal": 2.5, "valence": 1}', SetMood(ValenceArousal(1.0, 2.5))),
+    ("mood", b'{"valence": -3, "arousal": 6}', SetMood(-3.0, 6.0)),
+    ("mood", b'{"arousal": 2.5, "valence": 1}', SetMood(1.0, 2.5)),
+    ("mood", b'{"valence": 1}', SetMood(1.0, None)),
+    ("mood", b'{"arousal": 2}', SetMood(None, 2.0)),
+    ("playing", b"ON", Resume()),
+    ("playing", b'{"playing": false}', Pause()),
 ]
 
 INVALID: list[tuple[str, bytes, str]] = [
@@ -76,13 +80,14 @@ INVALID: list[tuple[str, bytes, str]] = [
     ("volume", b"0" * (MAX_PAYLOAD_BYTES + 1), f"has {MAX_PAYLOAD_BYTES + 1} bytes; at most {MAX_PAYLOAD_BYTES}"),
     ("volume", b'{"volume": ' + b"9" * 10_000 + b"}", "expected a number from 0 to 1"),
     ("mood", b'{"valence": 3.5, "arousal": 2}', "'valence' is 3.5; expected valence from -3 to 3"),
-    ("mood", b'{"valence": 1, "arousal": -1}', "'arousal' is -1; expected valence from -3 to 3 and arousal from 0"),
-    ("mood", b'{"valence": 1}', "'arousal' is missing"),
+    ("mood", b'{"valence": 1, "arousal": -1}', "'arousal' is -1; expected valence from -3 to 3, arousal from 0"),
+    ("mood", b"{}", "neither valence nor arousal is set"),
+    ("playing", b"1", "'playing' is 1"),
     ("mood", b"1", "found '1'"),
     ("mood", b"[" * MAX_PAYLOAD_BYTES, "is not JSON"),
     ("volme", b"0.4", "no command 'volme'; did you mean `volume`?"),
     ("Skip", b"", "did you mean `skip`?"),
-    ("", b"", "there are skip, pause, resume, camera, mode, volume, mood, like, dislike, forget"),
+    ("", b"", "there are skip, pause, resume, playing, camera, mode, volume, mood, like, dislike, forget"),
     ("format-the-disk", b"", "there are skip"),
 ]
 
@@ -140,7 +145,7 @@ def test_nothing_but_a_command_or_one_line_of_refusal(name: str, payload: bytes)
 def test_a_mood_is_taken_exactly_when_within_the_scale(valence: float, arousal: float) -> None:
     payload = json.dumps({"valence": valence, "arousal": arousal}).encode()
     if -3 <= valence <= 3 and 0 <= arousal <= 6:
-        assert parse_command("mood", payload) == SetMood(ValenceArousal(valence, arousal))
+        assert parse_command("mood", payload) == SetMood(valence, arousal)
     else:
         with pytest.raises(CommandError):
             parse_command("mood", payload)

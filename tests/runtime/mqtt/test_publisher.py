@@ -570,7 +570,7 @@ def test_commands_are_heard_in_order_and_answered(broker: Broker, listener: List
             SetCamera(False),
             SetMode(Mode.CALM),
             SetVolume(0.4),
-            SetMood(ValenceArousal(1.5, 2.0)),
+            SetMood(1.5, 2.0),
         ]
         assert list(publisher.commands()) == []
         assert list(publisher.rejected()) == []

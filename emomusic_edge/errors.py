@@ -64,6 +64,13 @@ class BrokerError(EmomusicError):
     exit_code = 9
 
 
+class TwinError(EmomusicError):
+    """Another device with this node's name has run for longer: this one gives way."""
+
+    # EX_TEMPFAIL of sysexits.h: nothing is broken here, and the unit does not start it again.
+    exit_code = 75
+
+
 class MissingExtraError(EmomusicError):
     """A command needs packages that stand behind one of the extras."""
 

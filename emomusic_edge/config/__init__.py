@@ -5,7 +5,7 @@ file over the defaults.
 """
 
 from emomusic_edge.config.load import LoadedConfig, load_config, load_with_origins, parse_assignments
-from emomusic_edge.config.mqtt import MqttSettings, read_password
+from emomusic_edge.config.mqtt import MqttSettings, password_file, read_password
 from emomusic_edge.config.settings import (
     CameraSettings,
     FacesSettings,
@@ -39,5 +39,6 @@ __all__ = [
     "load_config",
     "load_with_origins",
     "parse_assignments",
+    "password_file",
     "read_password",
 ]

@@ -97,7 +97,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, object]:
     """`["mqtt.port=1884"]` as overrides.
 
     Raises:
-        ConfigError: one holds no `=`.
+        ConfigError: one holds no `=`, or sets a secret: the process list would show it.
     """
     values: dict[str, object] = {}
     for assignment in assignments:
@@ -106,6 +106,11 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, object]:
             raise ConfigError(
                 f"A setting was given as {_short(assignment)}, expected KEY=VALUE.",
                 mend="For example: --set music.dwell_s=40",
+            )
+        if (known := known_settings().get(key.strip())) and known.secret:
+            raise ConfigError(
+                f"{key.strip()} was given on the command line, where every user of this machine can read it.",
+                mend=f"Use mqtt.password_file, or the environment variable {known.variable}.",
             )
         values[key.strip()] = value.strip()
     return values

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -15,13 +17,30 @@ from emomusic_edge.loopback import is_loopback
 
 MQTT_PORT = 1883
 MQTT_TLS_PORT = 8883
+CREDENTIAL = "mqtt-password"
 NODE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
 
-def default_node() -> str:
-    """This machine's host name (up to the first dot) as an MQTT topic level: lower case, a-z, 0-9, `_` and `-`."""
+# machine-id(5) asks programs not to show it: what is shown is hashed, and of no use for other programs' hashes.
+_MACHINE_ID = Path("/etc/machine-id")
+_HASHED_FOR = b"emomusic-edge:"
+_HASH_DIGITS = 6
+
+
+def default_node(machine_id: Path = _MACHINE_ID) -> str:
+    """This machine in the topics: its host name and what tells it from others of that name (`jetson-5f01c9`).
+
+    The host name (up to the first dot) as an MQTT topic level, lower case, a-z, 0-9, `_` and `-`; then six digits of
+    the SHA-256 of the machine id, left out where there is none. Machines of one image are often called alike.
+    """
     label = socket.gethostname().split(".")[0].lower()
-    return re.sub(r"[^a-z0-9_-]", "-", label)[:64].strip("-_") or "emomusic"
+    label = re.sub(r"[^a-z0-9_-]", "-", label)[: 63 - _HASH_DIGITS].strip("-_") or "emomusic"
+    try:
+        found = machine_id.read_bytes().strip()
+    except OSError:
+        found = b""
+    digits = hashlib.sha256(_HASHED_FOR + found).hexdigest()[:_HASH_DIGITS] if found else ""
+    return f"{label}-{digits}" if digits else label
 
 
 class MqttSettings(Section):
@@ -38,7 +57,11 @@ class MqttSettings(Section):
     ] = None
     node: Annotated[
         str,
-        About(unset="the host name", example='"living-room"', form="1 to 64 of a-z, 0-9, _ and -, no _ or - first"),
+        About(
+            unset="the host name and six digits of the machine's id, hashed",
+            example='"living-room"',
+            form="1 to 64 of a-z, 0-9, _ and -, no _ or - first",
+        ),
     ] = Field(
         default_factory=default_node,
         pattern=NODE_PATTERN,
@@ -52,9 +75,17 @@ class MqttSettings(Section):
     ] = None
     password_file: Annotated[
         FilePath | None,
-        Field(description="A file whose first line is the password."),
-        About(example='"~/.config/emomusic-edge/mqtt-password"', form="a path"),
+        Field(description="A file whose first line is the password; read again before each connection."),
+        About(
+            unset="the systemd credential `mqtt-password`, where there is one",
+            example='"~/.config/emomusic-edge/mqtt-password"',
+            form="a path",
+        ),
     ] = None
+    protocol: Annotated[
+        Literal["5", "3.1.1"],
+        Field(description="The version of MQTT; 3.1.1 only for brokers that know no other (see docs/mqtt.md)."),
+    ] = "5"
     tls: Annotated[
         bool | None,
         Field(description="Whether to encrypt; the broker's certificate is always verified."),
@@ -65,9 +96,33 @@ class MqttSettings(Section):
         Field(description="The certificate authority (PEM) that the broker's certificate is checked against."),
         About(unset="the system's authorities", example='"/etc/ssl/certs/home-ca.pem"', form="a path"),
     ] = None
+    client_cert_file: Annotated[
+        FilePath | None,
+        Field(description="This device's own certificate (PEM), for brokers that want one."),
+        About(example='"/etc/emomusic-edge/device.pem"', form="a path"),
+    ] = None
+    client_key_file: Annotated[
+        FilePath | None,
+        Field(description="The unencrypted key (PEM) of `client_cert_file`."),
+        About(unset="looked for in `client_cert_file`", example='"/etc/emomusic-edge/device.key"', form="a path"),
+    ] = None
+    alpn: Annotated[
+        Text | None,
+        Field(description="The protocol asked for within TLS (ALPN), for brokers that share their port."),
+        About(example='"mqtt"'),
+    ] = None
     allow_plaintext: Annotated[
         bool, Field(description="Allow TLS to be off towards another machine: the whole network can then listen.")
     ] = False
+    home_assistant: Annotated[
+        bool, Field(description="Whether the device announces itself to Home Assistant (MQTT discovery).")
+    ] = True
+    discovery_prefix: Annotated[
+        str,
+        Field(
+            pattern=r"^[^\x00-\x1f\x7f#+/]+(/[^\x00-\x1f\x7f#+/]+)*$", description="Home Assistant's discovery topics."
+        ),
+    ] = "homeassistant"
     min_interval_s: Annotated[
         float, Field(ge=0.05, le=10, description="The state is published no more often than this.")
     ] = 0.5
@@ -80,6 +135,8 @@ class MqttSettings(Section):
             raise ValueError("a password is set without a username")
         if self.tls and self.unix_socket is not None:
             raise ValueError("tls is on for a unix socket, which has none; leave it out")
+        if self.client_key_file is not None and self.client_cert_file is None:
+            raise ValueError("client_key_file is set without client_cert_file")
         return self
 
     @property
@@ -104,27 +161,47 @@ class MqttSettings(Section):
         return self.port or (MQTT_TLS_PORT if self.encrypted else MQTT_PORT)
 
 
+def password_file(mqtt: MqttSettings) -> Path | None:
+    """The file that holds the password: as set, else systemd's credential `mqtt-password`; None without either.
+
+    systemd.exec(5): LoadCredential= puts it into a folder that only the service's user reads.
+    """
+    if mqtt.password_file is not None or mqtt.password is not None or mqtt.username is None:
+        return mqtt.password_file
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    credential = Path(folder) / CREDENTIAL if folder else None
+    return credential if credential is not None and credential.is_file() else None
+
+
 def read_password(mqtt: MqttSettings) -> str:
-    """The password as set, or the first line of `password_file`; empty where neither is.
+    """The password as set, or the first line of its file; empty where neither is.
 
     Raises:
         BrokerError: the file is missing, unreadable or holds no password.
     """
     if mqtt.password is not None:
         return mqtt.password.get_secret_value()
-    if mqtt.password_file is None:
-        return ""
+    file = password_file(mqtt)
+    return "" if file is None else read_password_file(file)
+
+
+def read_password_file(file: Path) -> str:
+    """The first line of a password file.
+
+    Raises:
+        BrokerError: the file is missing, unreadable or holds no password.
+    """
     try:
-        lines = mqtt.password_file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as cause:
         reason = (cause.strerror or str(cause)) if isinstance(cause, OSError) else "it is not UTF-8 text"
         raise BrokerError(
-            f"mqtt.password_file {mqtt.password_file} cannot be read: {reason}.",
+            f"mqtt.password_file {file} cannot be read: {reason}.",
             mend="Write the password on the first line of that file, readable to the user that runs this.",
         ) from None
     if not lines or not lines[0]:
         raise BrokerError(
-            f"mqtt.password_file {mqtt.password_file} is empty, expected the password on its first line.",
+            f"mqtt.password_file {file} is empty, expected the password on its first line.",
             mend="Write it there, or leave out mqtt.username and mqtt.password_file.",
         )
     return lines[0]

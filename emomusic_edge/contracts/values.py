@@ -182,8 +182,8 @@ class PlaybackStatus:
 
 
 ChoiceReason: TypeAlias = Literal["start", "ended", "skip", "nearer", "failed"]
-"""Why a song was chosen: nothing played, the last one ended or was skipped, another fits the feeling better by more than
-the margin, or the last choice could not be played."""
+"""Why a song was chosen: nothing played, the last one ended or was skipped, another fits the feeling better by more
+than the margin, or the last choice could not be played."""
 
 
 PaceLimit: TypeAlias = Literal["none", "work", "cpu", "temperature"]

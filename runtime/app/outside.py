@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from emomusic_edge.config import Settings, read_password
+from collections.abc import Callable
+from dataclasses import replace
+
+from emomusic_edge.config import MqttSettings, Settings, password_file, read_password
 from emomusic_edge.contracts import Publisher
 from emomusic_edge.errors import ConfigError, SourceError
 from emomusic_edge.runtime.camera import source_from
 from emomusic_edge.runtime.camera.looped import LoopedSource
 from emomusic_edge.runtime.capture import FastFrames, FrameFeed, LatestFrameCapture
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
+from emomusic_edge.runtime.mqtt.messages import DeviceFacts
 from emomusic_edge.runtime.mqtt.publisher import MqttPublisher, NullPublisher
 
 
@@ -44,22 +48,47 @@ def feed_of(settings: Settings, *, fast: bool, loop: bool) -> tuple[str, FrameFe
     return source.name, FastFrames(source, settings.loop.frames_per_second)
 
 
-def publisher_of(settings: Settings) -> Publisher:
-    """To the MQTT broker, or to nobody where the smart home is switched off."""
-    mqtt = settings.mqtt
-    if not mqtt.enabled:
+def publisher_of(settings: Settings, facts: DeviceFacts, on_twin: Callable[[str], None]) -> Publisher:
+    """To the MQTT broker, or to nobody where the smart home is switched off.
+
+    Args:
+        settings: where the broker is.
+        facts: of the device, for `health`; what of them concerns the line is filled in here.
+        on_twin: called with the reason when a device of this node's name runs longer.
+    """
+    if not settings.mqtt.enabled:
         return NullPublisher()
-    return MqttPublisher(
-        BrokerSettings(
-            host=mqtt.host,
-            port=mqtt.effective_port,
-            node=mqtt.node,
-            username=mqtt.username or "",
-            password=read_password(mqtt),
-            tls=mqtt.encrypted,
-            ca_file=mqtt.ca_file,
-            allow_plaintext=mqtt.allow_plaintext,
-            min_interval_s=mqtt.min_interval_s,
-            unix_socket=mqtt.unix_socket,
-        )
+    broker = broker_settings(settings.mqtt)
+    known = replace(
+        facts,
+        protocol=broker.protocol,
+        encrypted=broker.encrypted,
+        allow_plaintext=broker.allow_plaintext,
+        plaintext_leaves=not (broker.encrypted or broker.stays_here),
+    )
+    return MqttPublisher(broker, known, on_twin=on_twin)
+
+
+def broker_settings(mqtt: MqttSettings) -> BrokerSettings:
+    """Where the broker is and how to talk to it, as set.
+
+    Raises:
+        BrokerError: it cannot work, or would leak.
+    """
+    return BrokerSettings(
+        host=mqtt.host,
+        port=mqtt.effective_port,
+        node=mqtt.node,
+        username=mqtt.username or "",
+        password=read_password(mqtt),
+        password_file=password_file(mqtt),
+        protocol=mqtt.protocol,
+        tls=mqtt.encrypted,
+        ca_file=mqtt.ca_file,
+        client_cert_file=mqtt.client_cert_file,
+        client_key_file=mqtt.client_key_file,
+        alpn=mqtt.alpn or "",
+        allow_plaintext=mqtt.allow_plaintext,
+        min_interval_s=mqtt.min_interval_s,
+        unix_socket=mqtt.unix_socket,
     )

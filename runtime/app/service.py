@@ -12,9 +12,10 @@ from typing import Any
 import cv2
 import sdnotify
 
+from emomusic_edge import __version__
 from emomusic_edge.config import Settings
 from emomusic_edge.contracts import FaceDetector, Player
-from emomusic_edge.errors import SourceError
+from emomusic_edge.errors import EmomusicError, SourceError, TwinError
 from emomusic_edge.manifest import MODEL_NAME, Manifest
 from emomusic_edge.runtime.calibration import Calibration
 from emomusic_edge.runtime.faces.primary import PrimaryFace
@@ -22,6 +23,7 @@ from emomusic_edge.runtime.freed_memory import give_back_freed_memory
 from emomusic_edge.runtime.loaded_models import Models
 from emomusic_edge.runtime.locate import find_bundle
 from emomusic_edge.runtime.loop import Loop, Observer, Parts
+from emomusic_edge.runtime.mqtt.messages import DeviceFacts, ModelFact
 from emomusic_edge.runtime.music import Music
 from emomusic_edge.runtime.predictors import AffectPredictor
 from emomusic_edge.runtime.scheduling import FramePacer, Limits, RateBudget, ScenePace
@@ -31,7 +33,7 @@ from emomusic_edge.runtime.summary import RunSummary
 from emomusic_edge.runtime.timing import FrameTime, RealTime
 
 from .models import affect_model, face_detector
-from .outside import feed_of, publisher_of
+from .outside import broker_settings, feed_of, publisher_of
 from .sound import personal_music, player_of
 from .steadying import fusion_rule, stabilizer_of
 
@@ -66,12 +68,16 @@ class App:
         cv2.setNumThreads(1)
         self._plan = plan
         self._settings = settings
-        self.broke_off: SourceError | None = None
+        self.broke_off: EmomusicError | None = None
+        self._stop = plan.stop or threading.Event()
         self.source_name, self._feed = feed_of(settings, fast=plan.fast, loop=plan.loop)
         with contextlib.ExitStack() as loaded:
             self._player = player_of(settings, muted=settings.player.muted or plan.fast)
-            self._publisher = publisher_of(settings)
+            # A broker that cannot work is told before the models are loaded.
+            if settings.mqtt.enabled:
+                broker_settings(settings.mqtt)
             self.models, (music, self.calibration) = _models_and_music(settings, self._player, loaded)
+            self._publisher = publisher_of(settings, self._facts(), self._twin_found)
             give_back_freed_memory()
             self._summary = RunSummary()
             self._timebase = FrameTime() if plan.fast else RealTime()
@@ -105,6 +111,24 @@ class App:
         where = str(mqtt.unix_socket) if mqtt.unix_socket is not None else f"{mqtt.host}:{mqtt.effective_port}"
         return f"{where}, as {mqtt.node}:"
 
+    def _facts(self) -> DeviceFacts:
+        models = self.models
+        names = {
+            "scene": models.scene_manifest.name,
+            "face": models.face_manifest.name,
+            "detector": self._settings.models.detector,
+        }
+        used = {part: ModelFact(name, models.providers[part]) for part, name in names.items()}
+        return DeviceFacts(__version__, self.source_name, used)
+
+    def _twin_found(self, reason: str) -> None:
+        """On the network thread."""
+        node = self._settings.mqtt.node
+        self.broke_off = TwinError(
+            f"Stopped: {reason}.", mend=f"Give this one a name of its own: mqtt.node, now {node!r}; or stop the other."
+        )
+        self._stop.set()
+
     def observe(self, observer: Observer) -> None:
         """Have every snapshot told to `observer` too, from the next one on."""
         self._observers.append(observer)
@@ -113,7 +137,8 @@ class App:
         """Start the parts, go on until the frames end or a stop is asked for, stop the parts.
 
         Returns:
-            The summary (see RunSummary.finish). A file that broke off is among its reasons and in `broke_off`.
+            The summary (see RunSummary.finish). What ended the run before its time (a file that broke off, a device
+            of the same name) is in `broke_off`.
 
         Raises:
             SourceError: the source does not open.
@@ -126,7 +151,7 @@ class App:
             started_s = time.perf_counter()
             _tell_systemd("READY=1")
             try:
-                self._loop.run(self._plan.stop or threading.Event(), max_frames=self._plan.max_frames)
+                self._loop.run(self._stop, max_frames=self._plan.max_frames)
             except SourceError as error:
                 # What was seen until then is not lost: the caller writes it down, then tells the error.
                 self.broke_off = error

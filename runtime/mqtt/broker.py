@@ -5,10 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from emomusic_edge.errors import BrokerError
 from emomusic_edge.loopback import is_loopback
 
+Protocol = Literal["5", "3.1.1"]
+
+_FILES = {
+    "ca_file": "Copy the broker's CA certificate there.",
+    "client_cert_file": "Copy the certificate that your broker's CA issued for this device there.",
+    "client_key_file": "Copy the key of mqtt.client_cert_file there, readable to the user that runs this alone.",
+}
 _NODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -21,8 +29,12 @@ class BrokerSettings:
         port: 1883 is the usual one for plaintext, 8883 for TLS.
         node: this device's name in the topics; letters, digits, - and _, at most 64.
         username, password: the login; empty for none.
+        password_file: a file whose first line is the password; read again before each connection.
+        protocol: `5`, or `3.1.1`, which knows no expiry, no delayed will, no bound on what a broker may send.
         tls: whether to speak TLS; the broker's certificate and name are always verified.
         ca_file: the certificates (PEM) to trust instead of the system's.
+        client_cert_file, client_key_file: our own certificate (PEM) and its key, for brokers that want one.
+        alpn: what is asked for within TLS (RFC 7301), for brokers that share their port with others.
         allow_plaintext: whether feelings may cross the network unencrypted.
         keepalive_s: how long a dead line may go unnoticed, at most twice this.
         min_interval_s: each topic is told at most once in this time.
@@ -41,10 +53,16 @@ class BrokerSettings:
     tls: bool = False
     ca_file: Path | None = None
     allow_plaintext: bool = False
-    keepalive_s: int = 10
+    # 25 s after a line died unseen we are back: twice this until it is noticed, and the wait before the next attempt.
+    keepalive_s: int = 8
     min_interval_s: float = 0.5
     repeat_s: float = 10.0
     unix_socket: Path | None = None
+    password_file: Path | None = None
+    protocol: Protocol = "5"
+    client_cert_file: Path | None = None
+    client_key_file: Path | None = None
+    alpn: str = ""
 
     def __post_init__(self) -> None:
         if not _NODE.fullmatch(self.node):
@@ -62,9 +80,13 @@ class BrokerSettings:
                 f"mqtt: keepalive_s is {self.keepalive_s}, min_interval_s {self.min_interval_s} and repeat_s "
                 f"{self.repeat_s}; expected keepalive_s of 1 or more and 0 < min_interval_s <= repeat_s."
             )
-        if self.ca_file is not None and not self.ca_file.is_file():
+        for setting, mend in _FILES.items():
+            file = getattr(self, setting)
+            if file is not None and not file.is_file():
+                raise BrokerError(f"mqtt.{setting} {file} is not a file.", mend=mend)
+        if self.client_key_file is not None and self.client_cert_file is None:
             raise BrokerError(
-                f"mqtt.ca_file {self.ca_file} is not a file.", mend="Copy the broker's CA certificate there."
+                "mqtt.client_key_file is set without mqtt.client_cert_file.", mend="Set both, or leave both out."
             )
         if not (self.tls or self.stays_here or self.allow_plaintext):
             raise BrokerError(
@@ -77,6 +99,11 @@ class BrokerSettings:
     def stays_here(self) -> bool:
         """Whether the way to the broker stays within this machine."""
         return self.unix_socket is not None or is_loopback(self.host)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether what is said is encrypted on its way."""
+        return self.tls and self.unix_socket is None
 
     @property
     def where(self) -> str:

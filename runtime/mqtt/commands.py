@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError, from_json
 
 from emomusic_edge.affect import FINDINGEMO
@@ -39,16 +39,18 @@ class CommandError(EmomusicError):
 
 
 class CommandPayload(Message):
-    """Base of the payloads.
+    """Base of the payloads; the docstring of each says for a person what it does.
 
     Attributes:
         expected: what to send, for the refusal.
         bare: the field that a payload without braces stands for, as Home Assistant's select, number and switch
             entities send it; None where nothing but `{}` or nothing at all is sent.
+        examples: payloads to show; each is understood.
     """
 
     expected: ClassVar[str] = "an empty payload or `{}`"
     bare: ClassVar[str | None] = None
+    examples: ClassVar[tuple[str, ...]] = ("",)
 
     def command(self) -> Command:
         """The command that the payload asks for."""
@@ -72,7 +74,7 @@ class PausePayload(CommandPayload):
 
 
 class ResumePayload(CommandPayload):
-    """Undo pause."""
+    """Undo `pause`."""
 
     def command(self) -> Command:
         """`Resume()`."""
@@ -84,8 +86,9 @@ class CameraPayload(CommandPayload):
 
     expected: ClassVar[str] = '`ON`, `OFF`, `{"on": true}` or `{"on": false}`'
     bare: ClassVar[str | None] = "on"
+    examples: ClassVar[tuple[str, ...]] = ("OFF", '{"on": true}')
 
-    on: bool
+    on: bool = Field(description="True opens it.")
 
     def command(self) -> Command:
         """`SetCamera(on)`."""
@@ -97,8 +100,9 @@ class PlayingPayload(CommandPayload):
 
     expected: ClassVar[str] = '`ON`, `OFF`, `{"playing": true}` or `{"playing": false}`'
     bare: ClassVar[str | None] = "playing"
+    examples: ClassVar[tuple[str, ...]] = ("OFF", "ON")
 
-    playing: bool
+    playing: bool = Field(description="False pauses.")
 
     def command(self) -> Command:
         """`Resume()` or `Pause()`."""
@@ -106,12 +110,13 @@ class PlayingPayload(CommandPayload):
 
 
 class ModePayload(CommandPayload):
-    """Change the mode."""
+    """Change the mode: what the music does with the feeling."""
 
     expected: ClassVar[str] = f'one of {", ".join(mode.value for mode in Mode)}, as `calm` or `{{"mode": "calm"}}`'
     bare: ClassVar[str | None] = "mode"
+    examples: ClassVar[tuple[str, ...]] = ("calm", '{"mode": "manual"}')
 
-    mode: Mode
+    mode: Mode = Field(description="The mode to change to.")
 
     def command(self) -> Command:
         """`SetMode(mode)`."""
@@ -123,8 +128,9 @@ class VolumePayload(CommandPayload):
 
     expected: ClassVar[str] = 'a number from 0 to 1, as `0.4` or `{"volume": 0.4}`'
     bare: ClassVar[str | None] = "volume"
+    examples: ClassVar[tuple[str, ...]] = ("0.4", '{"volume": 0.4}')
 
-    volume: float = Field(ge=0.0, le=1.0)
+    volume: float = Field(ge=0.0, le=1.0, description="From silent to full.")
 
     def command(self) -> Command:
         """`SetVolume(volume)`."""
@@ -132,16 +138,29 @@ class VolumePayload(CommandPayload):
 
 
 class MoodPayload(CommandPayload):
-    """Set the mood that mode `manual` plays to, in FindingEmo units; an axis that is left out stays as it is."""
+    """Set the mood that mode `manual` plays to; an axis that is left out stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     expected: ClassVar[str] = (
         f"valence from {FINDINGEMO.low.valence:g} to {FINDINGEMO.high.valence:g}, "
         f"arousal from {FINDINGEMO.low.arousal:g} to {FINDINGEMO.high.arousal:g}, or one of them, "
-        'as `{"valence": 1.5, "arousal": 2}`'
+        'as `{"valence": 1.5, "arousal": 2}` or `{"valence": 1}`'
     )
+    examples: ClassVar[tuple[str, ...]] = ('{"valence": 1.5, "arousal": 2}', '{"valence": 1}')
 
-    valence: float | None = Field(default=None, ge=FINDINGEMO.low.valence, le=FINDINGEMO.high.valence)
-    arousal: float | None = Field(default=None, ge=FINDINGEMO.low.arousal, le=FINDINGEMO.high.arousal)
+    valence: float | None = Field(
+        default=None,
+        ge=FINDINGEMO.low.valence,
+        le=FINDINGEMO.high.valence,
+        description="From negative to positive, on FindingEmo's scale.",
+    )
+    arousal: float | None = Field(
+        default=None,
+        ge=FINDINGEMO.low.arousal,
+        le=FINDINGEMO.high.arousal,
+        description="From calm to excited, on FindingEmo's scale.",
+    )
 
     @model_validator(mode="after")
     def _something_is_set(self) -> MoodPayload:
@@ -155,7 +174,7 @@ class MoodPayload(CommandPayload):
 
 
 class LikePayload(CommandPayload):
-    """The song that plays is welcome."""
+    """The song that plays is welcome; it comes more often where it fits."""
 
     def command(self) -> Command:
         """`Like()`."""
@@ -163,7 +182,7 @@ class LikePayload(CommandPayload):
 
 
 class DislikePayload(CommandPayload):
-    """The song that plays is not welcome."""
+    """The song that plays is not welcome; it plays on (`skip` ends it) and comes more seldom."""
 
     def command(self) -> Command:
         """`Dislike()`."""
@@ -171,7 +190,7 @@ class DislikePayload(CommandPayload):
 
 
 class ForgetPayload(CommandPayload):
-    """Wipe all likes, dislikes and skips that were counted."""
+    """Wipe what likes, dislikes and skips taught."""
 
     def command(self) -> Command:
         """`Forget()`."""

@@ -4,118 +4,100 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
-import socket
-import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, topic_matches_sub
+from paho.mqtt.enums import LogLevel
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from emomusic_edge.errors import BrokerError
-
 from .broker import BrokerSettings
-from .commands import MAX_PAYLOAD_BYTES
-from .messages import AVAILABILITY, COMMAND, OFFLINE, ONLINE, TopicRule
+from .client import MAX_RECONNECT_S, connect_properties, make_client, publish_properties, received
+from .line import Qos, Subscription, Will
+from .login import password_now
+from .tls import why_alert, why_no_connection
 
 _log = logging.getLogger(__name__)
 
-# A broker that restarts, or a Wi-Fi that hiccups, is back within this time: nobody needs to hear of it.
-WILL_DELAY_S = 5
-# Topic and headers of a command fit into what is left beside the largest payload.
-_MAX_PACKET_BYTES = MAX_PAYLOAD_BYTES
-_RECONNECT_MIN_S, _RECONNECT_MAX_S = 1, 5
-# Two clients of one name throw each other out about as often as they come back.
-_SHORT_LINE_S = 5.0
+# What may wait for a slow line before more is refused; a broker that reads nothing must cost no memory.
+_MAX_UNSENT = 512
 # Together they keep close() under a second.
 _GOODBYE_S = 0.5
 _STOP_S = 0.4
 
 
 class BrokerConnection:
-    """A paho client with its sharp edges covered.
+    """A paho client with its sharp edges covered; a Line.
 
-    `on_ready` is called on the network thread each time the broker has taken us in and the device is told to be online,
-    before `ready` turns true: what it sends comes first. `on_command(name, payload, retained)` is called there for each
-    message under `cmd/`.
+    `on_ready` is called on the network thread each time the broker has taken us in and granted what we listen to,
+    before `ready` turns true: what it sends comes first.
     """
 
     def __init__(
         self,
         settings: BrokerSettings,
         *,
+        client_id: str,
+        subscriptions: Sequence[Subscription],
         on_ready: Callable[[], None],
-        on_command: Callable[[str, bytes, bool], None],
+        will: Will | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare the client; nothing is sent before start().
 
+        Args:
+            settings: where the broker is.
+            client_id: our name there; two of one name throw each other out.
+            subscriptions: what to listen to.
+            on_ready: see above.
+            will: what the broker tells when our line breaks for good.
+            clock: monotonic seconds.
+
         Raises:
-            BrokerError: the CA file holds no certificate.
+            BrokerError: a file of the TLS settings is of no use.
         """
         self._settings = settings
+        self._subscriptions = tuple(subscriptions)
         self._on_ready = on_ready
-        self._on_command = on_command
         self._clock = clock
         self._connected = False
         self._closing = False
         self._unanswered = False
         self._reason = f"not connected to the broker {settings.where} yet"
+        self._refused_topic = ""
+        self._alert = ""
         self._network_thread: threading.Thread | None = None
         self._revive_at_s = 0.0
-        self._connected_at_s = -math.inf
-        self._short_lines = 0
-        self._client = self._make_client()
+        self._unsent = 0
+        self._unsent_lock = threading.Lock()
+        self._topics: dict[int, str] = {}
+        self._client = self._make_client(client_id, will)
 
-    def _make_client(self) -> Client:
-        settings = self._settings
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"emomusic-{settings.node}",
-            protocol=MQTTv5,
-            transport="tcp" if settings.unix_socket is None else "unix",
-        )
-        # An exception in a callback would end the network thread without a word; ours log what they catch.
-        client.suppress_exceptions = True
-        client.reconnect_delay_set(_RECONNECT_MIN_S, _RECONNECT_MAX_S)
-        # Only availability is QoS 1 on our side; unbounded is paho's default.
-        client.max_queued_messages_set(4)
-        if settings.username:
-            client.username_pw_set(settings.username, settings.password)
-        if settings.tls and settings.unix_socket is None:
-            client.tls_set_context(_tls_context(settings.ca_file))
-        delay = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
-        delay.WillDelayInterval = WILL_DELAY_S
-        client.will_set(settings.topic(AVAILABILITY.name), OFFLINE, AVAILABILITY.qos, AVAILABILITY.retained, delay)
+    def _make_client(self, client_id: str, will: Will | None) -> Client:
+        client = make_client(self._settings, client_id, will)
         client.on_pre_connect = self._before_connect
         client.on_connect = self._connect_answered
         client.on_connect_fail = self._connect_failed
         client.on_disconnect = self._disconnected
         client.on_subscribe = self._subscribed
         client.on_message = self._message
+        client.on_publish = self._published
+        client.on_log = self._logged
         return client
 
     def start(self) -> None:
         """Connect in the background, again and again until it works."""
         settings = self._settings
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.MaximumPacketSize = _MAX_PACKET_BYTES
-        # By the standard a will is due when the session ends, delay or not: the session must outlive the delay.
-        # Commands (QoS 1) sent in such a gap then also arrive.
-        properties.SessionExpiryInterval = WILL_DELAY_S
         self._client.connect_async(
             settings.host if settings.unix_socket is None else str(settings.unix_socket),
             settings.port,
             settings.keepalive_s,
-            properties=properties,
+            properties=connect_properties(settings),
         )
         self._client.loop_start()
 
@@ -124,20 +106,52 @@ class BrokerConnection:
         """Whether a message sent now would leave at once: connected, and nothing waits for a slow line."""
         return self._connected and self._thread_alive() and not self._client.want_write()
 
-    def send(self, rule: TopicRule, payload: str, name: str | None = None) -> None:
-        """Hand a message to the network thread; lost when the connection is.
+    def send(
+        self,
+        topic: str,
+        payload: str | bytes,
+        *,
+        qos: Qos = 0,
+        retained: bool = False,
+        expires_s: int | None = None,
+        response_topic: str = "",
+        correlation: bytes | None = None,
+    ) -> bool:
+        """See Line.send."""
+        with self._unsent_lock:
+            if self._unsent >= _MAX_UNSENT:
+                return False
+            self._unsent += 1
+        properties = None
+        if self._settings.protocol == "5":
+            properties = publish_properties(expires_s, response_topic, correlation)
+        info = self._client.publish(topic, payload, qos, retained, properties)
+        if info.rc:
+            # QoS 1 without a line is kept by paho all the same, as far as its bounded queue holds it, and sent later.
+            self._no_longer_unsent()
+        elif qos:
+            self._topics[info.mid] = topic
+        return bool(info.rc == 0)
 
-        Args:
-            rule: the topic's quality of service and retention.
-            payload: what to tell.
-            name: the topic under `emomusic/<node>/`, where the rule's name is a pattern.
-        """
-        self._client.publish(self._settings.topic(name or rule.name), payload, rule.qos, rule.retained)
+    def _no_longer_unsent(self) -> None:
+        with self._unsent_lock:
+            self._unsent = max(0, self._unsent - 1)
+
+    def ask_kept(self) -> None:
+        """Have the broker send once more what it has retained of what we listen to."""
+        kept = [subscription for subscription in self._subscriptions if subscription.kept]
+        if self._connected and kept:
+            self._subscribe(kept)
 
     def reason(self) -> str:
         """Why nothing gets through; empty when all is well."""
         if not self._closing and not self._thread_alive():
             return f"the thread that talks to the broker {self._settings.where} has ended; it is started again"
+        if not self._reason and self._refused_topic:
+            return (
+                f"broker {self._settings.where} takes nothing from us on {self._refused_topic}: "
+                "allow it in the broker's access list"
+            )
         return self._reason
 
     def revive(self) -> None:
@@ -145,27 +159,28 @@ class BrokerConnection:
         now_s = self._clock()
         if self._thread_alive() or self._closing or now_s < self._revive_at_s:
             return
-        self._revive_at_s = now_s + _RECONNECT_MAX_S
+        self._revive_at_s = now_s + MAX_RECONNECT_S
         self._connected = False
         self._network_thread = None
         _log.error("the MQTT network thread has ended; starting it again")
         self.start()
 
-    def close(self) -> None:
-        """Tell that the device is offline and disconnect, within a second; harmless when not started."""
+    def close(self, farewell: Will | None = None) -> None:
+        """Tell `farewell` and disconnect, within a second; harmless when not started.
+
+        Where the farewell does not get through, the broker is asked to tell the will.
+        """
         if self._closing:
             return
         self._closing = True
         goodbye = ReasonCode(PacketTypes.DISCONNECT, "Normal disconnection")
-        if self._connected and self._thread_alive():
-            told = self._client.publish(
-                self._settings.topic(AVAILABILITY.name), OFFLINE, AVAILABILITY.qos, AVAILABILITY.retained
-            )
+        if farewell is not None and self._connected and self._thread_alive():
+            told = self._client.publish(farewell.topic, farewell.payload, farewell.qos, farewell.retained)
             with contextlib.suppress(ValueError, RuntimeError):  # the line broke meanwhile
                 told.wait_for_publish(_GOODBYE_S)
             if told.rc or not told.is_published():
                 goodbye = ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message")
-        self._client.disconnect(goodbye)
+        self._client.disconnect(goodbye if self._settings.protocol == "5" else None)
         # loop_stop() joins the network thread, which may be waiting for a name server or a dead host.
         stopper = threading.Thread(target=self._client.loop_stop, name="mqtt-stop", daemon=True)
         stopper.start()
@@ -184,15 +199,31 @@ class BrokerConnection:
             _log.warning("%s", reason)
         self._reason = reason
 
+    def _subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        if not subscriptions:
+            return
+        if self._settings.protocol == "5":
+            self._client.subscribe([(one.pattern, _options(one)) for one in subscriptions])
+        else:
+            self._client.subscribe([(one.pattern, int(one.qos)) for one in subscriptions])
+
     # From here on, the network thread.
 
-    def _before_connect(self, _client: Client, _userdata: object) -> None:
+    def _before_connect(self, client: Client, _userdata: object) -> None:
         self._network_thread = threading.current_thread()
         self._unanswered = True
+        self._alert = ""
+        self._topics.clear()
+        with self._unsent_lock:
+            # paho has just dropped what waited.
+            self._unsent = 0
+        settings = self._settings
+        if settings.username:
+            client.username_pw_set(settings.username, password_now(settings))
 
     def _connect_failed(self, _client: Client, _userdata: object) -> None:
         # paho calls this while it handles the exception, and tells it nowhere else.
-        self._broken(_why_no_connection(self._settings, sys.exc_info()[1]))
+        self._broken(why_no_connection(self._settings, sys.exc_info()[1]))
 
     def _connect_answered(
         self, client: Client, _userdata: object, _flags: ConnectFlags, code: ReasonCode, _properties: Properties | None
@@ -202,18 +233,22 @@ class BrokerConnection:
         if code.is_failure:
             if code.getName() in ("Not authorized", "Bad user name or password", "Banned"):
                 who = f"of user {self._settings.username!r}" if self._settings.username else "without a user name"
-                self._broken(f"broker {where} refused the login {who}: set mqtt.username and mqtt.password")
+                self._broken(
+                    f"broker {where} refused the login {who}: set mqtt.username and the password in mqtt.password_file"
+                )
+            elif code.getName() == "Unsupported protocol version":
+                self._broken(
+                    f'broker {where} does not speak MQTT {self._settings.protocol}: set mqtt.protocol = "3.1.1"'
+                )
             else:
                 self._broken(f"broker {where} refused the connection: {code.getName()}")
             return
         if self._closing:
             client.disconnect()
-            return
-        # A command that the broker kept is an old wish; one sent to be kept is told apart and refused.
-        options = SubscribeOptions(
-            COMMAND.qos, retainAsPublished=True, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND
-        )
-        client.subscribe(self._settings.topic("cmd/+"), options=options)
+        elif self._subscriptions:
+            self._subscribe(self._subscriptions)
+        else:
+            self._greet()
 
     def _disconnected(
         self,
@@ -225,18 +260,16 @@ class BrokerConnection:
     ) -> None:
         # It can come twice for one loss, and after a refusal that has told its own reason.
         where = self._settings.where
-        if self._connected:
-            is_short = self._clock() - self._connected_at_s < _SHORT_LINE_S
-            self._short_lines = self._short_lines + 1 if is_short else 0
-        # mosquitto before 2.0.12 drops the older of two clients of one name without saying why.
-        taken_over = self._connected and self._short_lines >= 2
-        if code.getName() == "Session taken over" or taken_over:
-            self._broken(
-                f"another client on the broker {where} uses the name {self._settings.node!r}: "
-                "stop the other copy of this program, or give each device its own mqtt.node"
-            )
+        if code.getName() == "Session taken over":
+            self._broken(f"another client on the broker {where} came in under our name and threw us out")
+        elif self._connected and code.getName() == "Keep alive timeout":
+            self._broken(f"broker {where} has fallen silent; connecting anew")
         elif self._connected:
             self._broken(f"broker {where} went away ({code.getName()}); reconnecting")
+        elif self._unanswered and self._alert:
+            self._broken(self._alert)
+        elif self._unanswered and code.getName() == "Keep alive timeout":
+            self._broken(f"broker {where} takes the connection but says nothing: is it stuck, or another program?")
         elif self._unanswered:
             self._broken(f"broker {where} hung up without an answer: is this the port for TLS, or for plaintext?")
         self._connected = self._unanswered = False
@@ -244,46 +277,52 @@ class BrokerConnection:
     def _subscribed(
         self, _client: Client, _userdata: object, _mid: int, codes: list[ReasonCode], _properties: Properties | None
     ) -> None:
-        # Only now: whoever is told that the device is online may send it a command at once.
-        where = self._settings.where
-        self.send(AVAILABILITY, ONLINE)
+        refused = [one.pattern for one, code in zip(self._subscriptions, codes, strict=False) if code.is_failure]
+        if not self._connected:
+            # Only now: whoever is told that the device is online may send it a command at once.
+            self._greet()
+        if refused:
+            self._broken(
+                f"broker {self._settings.where} lets us read no {', '.join(refused)}: "
+                "what is sent there does not arrive; allow it in the broker's access list"
+            )
+
+    def _greet(self) -> None:
+        self._refused_topic = ""
         try:
             self._on_ready()
         except Exception:  # noqa: BLE001 (it would end the network thread)
             _log.exception("what is to be told on connecting could not be")
         self._connected = True
-        self._connected_at_s = self._clock()
-        if any(code.is_failure for code in codes):
-            self._broken(f"broker {where} lets us read no {self._settings.topic('cmd/+')}: no command arrives")
-        else:
-            self._reason = ""
-            _log.info("connected to the broker %s", where)
+        self._reason = ""
+        _log.info("connected to the broker %s", self._settings.where)
+
+    def _published(
+        self, _client: Client, _userdata: object, mid: int, code: ReasonCode, _properties: Properties | None
+    ) -> None:
+        self._no_longer_unsent()
+        topic = self._topics.pop(mid, "")
+        if code.is_failure and topic:
+            self._refused_topic = topic
+            _log.warning("broker %s takes nothing from us on %s: %s", self._settings.where, topic, code.getName())
 
     def _message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        try:
-            self._on_command(message.topic.rsplit("/", 1)[-1], bytes(message.payload), message.retain)
-        except Exception:  # noqa: BLE001 (it would end the network thread)
-            _log.exception("a command could not be taken")
+        came = received(message)
+        for subscription in self._subscriptions:
+            if not topic_matches_sub(subscription.pattern, came.topic):
+                continue
+            try:
+                subscription.heard(came)
+            except Exception:  # noqa: BLE001 (it would end the network thread)
+                _log.exception("a message on %.200r could not be taken", came.topic)
+
+    def _logged(self, _client: Client, _userdata: object, level: int, text: str) -> None:
+        # With TLS 1.3 a refused client certificate shows only in what paho logs of its first read.
+        if self._unanswered and level == LogLevel.MQTT_LOG_ERR:
+            self._alert = self._alert or why_alert(self._settings, text)
 
 
-def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    except OSError as error:  # ssl.SSLError among them
-        raise BrokerError(
-            f"mqtt.ca_file {ca_file} holds no certificate in PEM form ({error}).",
-            mend="Copy the broker's CA certificate (-----BEGIN CERTIFICATE-----) there.",
-        ) from error
-
-
-def _why_no_connection(settings: BrokerSettings, error: BaseException | None) -> str:
-    broker = f"broker {settings.where}"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"{broker}: its certificate is not trusted ({error.verify_message})"
-    if isinstance(error, ssl.SSLError):
-        return f"{broker} does not speak TLS as expected ({error.reason or error})"
-    if isinstance(error, socket.gaierror):
-        return f"{broker}: no such host ({error.strerror})"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{broker} does not answer ({error.strerror})"
-    return f"{broker} does not answer"
+def _options(subscription: Subscription) -> SubscribeOptions:
+    keep = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE if subscription.kept else SubscribeOptions.RETAIN_DO_NOT_SEND
+    # As published: a command that was sent to be kept is told apart and refused.
+    return SubscribeOptions(subscription.qos, noLocal=not subscription.own, retainAsPublished=True, retainHandling=keep)

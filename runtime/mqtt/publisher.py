@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 
-from emomusic_edge.contracts import Command, StateSnapshot
+from emomusic_edge.contracts import Command, Forget, Pause, StateSnapshot
 
 from .broker import BrokerSettings
-from .commands import CommandError, parse_command
 from .connection import BrokerConnection
+from .extension import Extension
+from .identity import Identity
+from .inbox import CommandRate, Inbox
+from .line import Received, Subscription, Will
 from .messages import (
+    AVAILABILITY,
+    COMMAND,
     HEALTH,
     MUSIC,
+    OFFLINE,
+    ONLINE,
     RESULT,
     STATE,
+    DeviceFacts,
     HealthMessage,
     MusicMessage,
     ResultMessage,
@@ -31,9 +39,10 @@ from .messages import (
 
 _log = logging.getLogger(__name__)
 
-# The loop empties the inbox at each step, ten times a second: what is beyond this is a flood, not a wish.
-MAX_WAITING_COMMANDS = 64
-_REMEMBERED_REFUSALS = 16
+# What a feeling can be read from, and what tells of the device: never retained, by us at least.
+_NEVER_KEPT = (STATE, MUSIC, HEALTH)
+_MAX_TOPIC_BYTES = 256
+_HEAL_INTERVAL_S = 1.0
 
 _Told = HealthMessage | StateMessage | MusicMessage
 
@@ -47,13 +56,17 @@ class MqttPublisher:
 
     Each topic is told when something in it changed that matters, at most every `min_interval_s`, and at least every
     `repeat_s`. While the broker is away only the newest snapshot is kept; when it is back, that one is told in the
-    order availability, health, state, music.
+    order discovery (by an extension), availability, health, state, music.
     """
 
     def __init__(
         self,
         settings: BrokerSettings,
+        facts: DeviceFacts | None = None,
         *,
+        extensions: Sequence[Extension] = (),
+        rate: CommandRate = CommandRate(),  # noqa: B008 (frozen)
+        on_twin: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] = _utc_now,
     ) -> None:
@@ -61,21 +74,50 @@ class MqttPublisher:
 
         Args:
             settings: where the broker is.
+            facts: of the device, for `health`.
+            extensions: what speaks over the same line.
+            rate: how many commands are taken.
+            on_twin: called once, on the network thread, with the reason, when another run with this node's name runs
+                longer: this one is to stop.
             clock: monotonic seconds, for the intervals (a snapshot's own time may run faster).
             wall_clock: the time of day with its zone, for the messages.
 
         Raises:
-            BrokerError: the CA file holds no certificate.
+            BrokerError: a file of the TLS settings is of no use.
         """
         self._settings = settings
+        self._facts = facts
+        self._extensions = tuple(extensions)
         self._clock = clock
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
         self._latest: tuple[StateSnapshot, datetime] | None = None
         self._told: dict[str, tuple[object, float]] = {}
-        self._inbox: deque[Command] = deque()
-        self._refusals: deque[str] = deque(maxlen=_REMEMBERED_REFUSALS)
-        self._connection = BrokerConnection(settings, on_ready=self._ready, on_command=self._heard, clock=clock)
+        self._inbox = Inbox(rate)
+        self._healed_at_s = -float("inf")
+        run = secrets.token_hex(4)
+        self._identity = Identity(settings, run, clock, on_twin)
+        self._connection = BrokerConnection(
+            settings,
+            client_id=f"emomusic-{settings.node}-{run}",
+            subscriptions=[*self._subscriptions(), *(s for one in extensions for s in one.subscriptions())],
+            on_ready=self._ready,
+            will=self._offline(),
+            clock=clock,
+        )
+
+    def _offline(self) -> Will:
+        return Will(self._settings.topic(AVAILABILITY.name), OFFLINE, AVAILABILITY.qos, AVAILABILITY.retained)
+
+    def _subscriptions(self) -> list[Subscription]:
+        topic = self._settings.topic
+        return [
+            # A command that the broker kept is an old wish.
+            Subscription(topic("cmd/+"), self._asked, COMMAND.qos, kept=False),
+            Subscription(topic(AVAILABILITY.name), self._availability_heard),
+            self._identity.subscription(),
+            *(Subscription(topic(rule.name), self._kept_heard) for rule in _NEVER_KEPT),
+        ]
 
     def start(self) -> None:
         """Begin connecting; returns at once, broker or no broker."""
@@ -86,35 +128,53 @@ class MqttPublisher:
         self._connection.revive()
         with self._lock:
             self._latest = (snapshot, self._wall_clock())
-            if self._connection.ready:
+            if not self._connection.ready:
+                return
+            now_s = self._clock()
+            # All of them are asked, whatever the first one says.
+            anew = [one.step(snapshot, now_s, self._connection) for one in self._extensions]
+            if any(anew):
+                self._greet()
+            else:
                 self._tell()
+        self._identity.step(self._connection)
 
     def commands(self) -> Sequence[Command]:
         """The valid commands that arrived since the last call, oldest first."""
-        with self._lock:
-            waiting = tuple(self._inbox)
-            self._inbox.clear()
-        return waiting
+        commands = self._inbox.commands()
+        if any(isinstance(command, (Pause, Forget)) for command in commands):
+            # Nothing of ours is retained; what somebody else had kept under our topics is found and cleared.
+            self._connection.ask_kept()
+        return commands
 
     def rejected(self) -> Sequence[str]:
         """Why commands were refused since the last call, oldest first; each was answered on its result topic."""
-        with self._lock:
-            refusals = tuple(self._refusals)
-            self._refusals.clear()
-        return refusals
+        return self._inbox.rejected()
 
     def reason(self) -> str:
         """Why nothing gets through; empty when all is well."""
-        return self._connection.reason()
+        return self._identity.twin or self._connection.reason() or self._identity.unheard
 
     def close(self) -> None:
         """Say goodbye (availability offline) and disconnect, within a second."""
-        self._connection.close()
+        if self._connection.ready:
+            for one in self._extensions:
+                one.leaving(self._connection)
+        # Whoever gives way to a twin must not tell that the node is offline.
+        self._connection.close(None if self._identity.twin else self._offline())
 
     def _ready(self) -> None:
         with self._lock:
-            self._told.clear()
-            self._tell()
+            self._greet()
+        self._identity.connected(self._connection)
+
+    def _greet(self) -> None:
+        """Tell everything, as to somebody who knows nothing yet; the lock is held."""
+        for one in self._extensions:
+            one.before_online(self._connection)
+        self._connection.send(self._settings.topic(AVAILABILITY.name), ONLINE, qos=1, retained=True)
+        self._told.clear()
+        self._tell()
 
     def _tell(self) -> None:
         """Send what is due of the newest snapshot; the lock is held."""
@@ -123,7 +183,7 @@ class MqttPublisher:
         snapshot, wall_time = self._latest
         now_s = self._clock()
         try:
-            self._tell_if_due(HEALTH, health_message(snapshot, wall_time), now_s)
+            self._tell_if_due(HEALTH, health_message(snapshot, wall_time, self._facts), now_s)
             self._tell_if_due(STATE, state_message(snapshot, wall_time), now_s)
             self._tell_if_due(MUSIC, music_message(snapshot, wall_time), now_s)
         except ValueError:
@@ -136,26 +196,51 @@ class MqttPublisher:
         interval_s = self._settings.repeat_s if what == told else self._settings.min_interval_s
         if now_s - told_at_s < interval_s:
             return
-        self._connection.send(rule, message.payload())
-        self._told[rule.name] = (what, now_s)
+        topic = self._settings.topic(rule.name)
+        if self._connection.send(topic, message.payload(), qos=rule.qos, expires_s=rule.expiry_s):
+            self._told[rule.name] = (what, now_s)
 
-    def _heard(self, name: str, payload: bytes, retained: bool) -> None:
-        """A message under cmd/, on the network thread."""
-        refusal = ""
-        try:
-            if retained:
-                raise CommandError(f"{name!a}: a command must not be retained; send it again without the retain flag")
-            command = parse_command(name, payload)
-            with self._lock:
-                if len(self._inbox) >= MAX_WAITING_COMMANDS:
-                    raise CommandError(f"{name}: {MAX_WAITING_COMMANDS} commands are waiting already")
-                self._inbox.append(command)
-        except CommandError as error:
-            refusal = str(error)
-            with self._lock:
-                self._refusals.append(refusal)
+    # From here on, the network thread.
+
+    def _asked(self, message: Received) -> None:
+        """A message under cmd/."""
+        if message.retained and not message.payload:
+            return  # somebody clears what was retained
+        name = message.topic.rsplit("/", 1)[-1]
+        refusal = self._inbox.take(name, message, self._clock())
+        if message.retained:
+            # It would come back at every restart of a broker that keeps it.
+            self._connection.send(message.topic, b"", qos=1, retained=True)
         result = ResultMessage(at=self._wall_clock(), ok=not refusal, reason=refusal)
-        self._connection.send(RESULT, result.payload(), f"cmd/{name}/result")
+        topic, correlation = self._settings.topic(f"cmd/{name}/result"), None
+        if self._may_answer_on(message.response_topic):
+            topic, correlation = message.response_topic, message.correlation
+        self._connection.send(topic, result.payload(), qos=RESULT.qos, correlation=correlation)
+
+    def _may_answer_on(self, topic: str) -> bool:
+        """Whether an answer may go there: never where it could be taken for a command, a state or a discovery."""
+        if not topic or len(topic.encode("utf-8", "replace")) > _MAX_TOPIC_BYTES:
+            return False
+        if topic.startswith("$") or any(sign in topic for sign in "+#\0"):
+            return False
+        last = topic.rsplit("/", 1)[-1]
+        if topic.startswith("emomusic"):
+            return last == "result"
+        return last not in ("config", "status")
+
+    def _availability_heard(self, message: Received) -> None:
+        """Ours, told by another: the late will of a run that was killed, or a twin that left."""
+        now_s = self._clock()
+        if message.payload == ONLINE.encode() or self._identity.twin or now_s - self._healed_at_s < _HEAL_INTERVAL_S:
+            return
+        self._healed_at_s = now_s
+        self._connection.send(message.topic, ONLINE, qos=1, retained=True)
+
+    def _kept_heard(self, message: Received) -> None:
+        """What somebody had the broker keep under a topic of ours whose feelings are never kept."""
+        if message.retained and message.payload:
+            _log.warning("%s was retained by another program; it is cleared", message.topic)
+            self._connection.send(message.topic, b"", qos=1, retained=True)
 
 
 def _what_matters(message: _Told) -> object:

@@ -573,6 +573,8 @@ def test_each_line_of_the_example_works_when_its_hash_is_taken_away(
         key = f"{section}.{match[1]}"
         text = "\n".join([*lines[:number], line[2:], *lines[number + 1 :]])
         extra: dict[str, object] = {"mqtt.username": "anna"} if key.startswith("mqtt.password") else {}
+        if key == "mqtt.client_key_file":
+            extra = {"mqtt.client_cert_file": "device.pem"}
         loaded = load_with_origins(written(tmp_path, text), extra, NO_VARIABLES)
         assert key in loaded.origins
         setting = known_settings()[key]

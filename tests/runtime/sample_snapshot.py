@@ -15,7 +15,9 @@ from emomusic_edge.contracts import (
     ValenceArousal,
 )
 
-SONG = Segment("starter-07", 0.0, 15.0, 0.31, -0.22, Path("starter-07.ogg"), 45.0, title="Evening window")
+SONG = Segment(
+    "starter-07", 0.0, 15.0, 0.31, -0.22, Path("starter-07.ogg"), 45.0, title="Evening window", gain_db=-1.804
+)
 SNAPSHOT = StateSnapshot(
     seq=3,
     t_s=1.5,
@@ -31,6 +33,8 @@ SNAPSHOT = StateSnapshot(
     mood="pleasure",
     target=ValenceArousal(0.25, 0.14),
     chosen=SONG,
+    chosen_because="nearer",
+    manual_mood=ValenceArousal(1.5, 2.0),
     playback=PlaybackStatus(segment=SONG, position_s=12.345, volume=0.6),
     frames_per_second=9.96,
     latency_ms=41.23,

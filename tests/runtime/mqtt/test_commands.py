@@ -21,7 +21,6 @@ from emomusic_edge.contracts import (
     SetMood,
     SetVolume,
     Skip,
-    ValenceArousal,
 )
 from emomusic_edge.runtime.mqtt.commands import COMMANDS, MAX_PAYLOAD_BYTES, CommandError, parse_command
 

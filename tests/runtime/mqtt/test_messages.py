@@ -24,8 +24,12 @@ from emomusic_edge.contracts import (
     ValenceArousal,
 )
 from emomusic_edge.runtime.mqtt.messages import (
+    PLAINTEXT_NOTICE,
     TOPICS,
+    ClaimMessage,
+    DeviceFacts,
     HealthMessage,
+    ModelFact,
     MusicMessage,
     StateMessage,
     health_message,
@@ -49,6 +53,7 @@ def test_state_tells_affect_in_both_scales() -> None:
     assert told["sources"] == ["face", "scene"]
     assert (told["age_s"], told["stale"]) == (0.4, False)
     assert (told["frames_per_second"], told["latency_ms"]) == (10.0, 41.2)
+    assert told["manual_mood"] == {"valence": 1.5, "arousal": 2.0}
 
 
 def test_state_invents_nothing_before_the_first_estimate() -> None:
@@ -60,6 +65,7 @@ def test_state_invents_nothing_before_the_first_estimate() -> None:
     assert told.face.score is None
     assert not told.face.present
     assert told.sources == ()
+    assert told.manual_mood is None
 
 
 def test_time_is_told_in_utc() -> None:
@@ -109,6 +115,8 @@ def test_music_tells_the_song_and_where_it_is() -> None:
             "start_s": 0.0,
             "end_s": 15.0,
             "position_s": 12.35,
+            "gain_db": -1.8,
+            "because": "nearer",
         },
         "target": {"valence": 0.25, "arousal": 0.14},
         "path": None,
@@ -144,6 +152,20 @@ def test_music_without_a_song_or_a_title() -> None:
     assert untitled.song.title == "starter-07"
 
 
+def test_a_choice_that_does_not_play_yet_says_nothing_of_the_song_that_does() -> None:
+    for chosen in (replace(SONG, song_id="starter-08"), replace(SONG, start_s=5.0), None):
+        message = music_message(replace(SNAPSHOT, chosen=chosen, chosen_because="skip"), AT)
+        assert message.song is not None
+        assert message.song.because is None
+
+
+@given(valence=finite, arousal=finite)
+def test_a_mood_set_by_hand_is_told_within_the_scale(valence: float, arousal: float) -> None:
+    told = state_message(replace(SNAPSHOT, manual_mood=ValenceArousal(valence, arousal)), AT).manual_mood
+    assert told is not None
+    assert FINDINGEMO.contains(ValenceArousal(told.valence, told.arousal))
+
+
 def test_health_tells_what_is_wrong_but_not_of_the_broker_it_came_through() -> None:
     reasons = {"camera": "/dev/video0 does not answer", "broker": "was away", "audio": ""}
     assert health_message(SNAPSHOT, AT).status == "ok"
@@ -166,6 +188,68 @@ def test_health_tells_the_pace_and_a_limit_is_no_fault() -> None:
     }
     given_up = replace(SNAPSHOT, pace=Pace(0.5, 1.0, "temperature"), reasons={"pace": "at 0.5 frames a second …"})
     assert health_message(given_up, AT).status == "degraded"
+
+
+FACTS = DeviceFacts(
+    version="1.2.3",
+    camera="/dev/video0",
+    models={"scene": ModelFact("scene-starter", "CPUExecutionProvider")},
+    protocol="3.1.1",
+    encrypted=True,
+)
+
+
+def test_health_tells_the_device() -> None:
+    told = json.loads(health_message(replace(SNAPSHOT, camera_on=False), AT, FACTS).payload())
+    assert told["version"] == "1.2.3"
+    assert told["camera"] == {"source": "/dev/video0", "on": False}
+    assert told["models"] == {"scene": {"name": "scene-starter", "provider": "CPUExecutionProvider"}}
+    assert told["broker"] == {"protocol": "3.1.1", "encrypted": True, "allow_plaintext": False}
+    assert told["notices"] == {}
+
+
+def test_health_invents_nothing_of_a_device_that_nobody_described() -> None:
+    told = json.loads(health_message(SNAPSHOT, AT).payload())
+    assert (told["version"], told["models"], told["broker"]) == (None, {}, None)
+    assert told["camera"] == {"source": None, "on": True}
+
+
+@pytest.mark.parametrize(
+    ("pace", "temperature_c"), [(None, None), (Pace(10.0), None), (Pace(10.0, temperature_c=61.249), 61.2)]
+)
+def test_health_tells_the_temperature_where_a_sensor_answers(pace: Pace | None, temperature_c: float | None) -> None:
+    assert health_message(replace(SNAPSHOT, pace=pace), AT, FACTS).thermal.temperature_c == temperature_c
+
+
+def test_plaintext_that_leaves_the_machine_is_told_and_is_no_fault() -> None:
+    allowed = replace(FACTS, encrypted=False, allow_plaintext=True)
+    assert health_message(SNAPSHOT, AT, allowed).notices == {}
+    told = health_message(SNAPSHOT, AT, replace(allowed, plaintext_leaves=True))
+    assert told.notices == {"broker": PLAINTEXT_NOTICE}
+    assert told.status == "ok"
+    assert told.broker is not None
+    assert told.broker.allow_plaintext
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"run": "5f0c19a", "uptime_s": 1.0},
+        {"run": "5F0C19AE", "uptime_s": 1.0},
+        {"run": "0" * 33, "uptime_s": 1.0},
+        {"run": "5f0c19ae", "uptime_s": -1.0},
+        {"run": "5f0c19ae"},
+        {"run": "5f0c19ae", "uptime_s": 1.0, "node": "x"},
+    ],
+)
+def test_what_is_no_claim_is_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        ClaimMessage.model_validate_json(json.dumps(bad))
+
+
+def test_a_claim_is_read_as_it_was_written() -> None:
+    claim = ClaimMessage(run="0123456789abcdef", uptime_s=12.5)
+    assert ClaimMessage.model_validate_json(claim.payload()) == claim
 
 
 @pytest.mark.parametrize(

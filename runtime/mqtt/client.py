@@ -1,0 +1,93 @@
+"""paho's client as we set it up, and its properties and messages in our terms."""
+
+from __future__ import annotations
+
+from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from .broker import BrokerSettings
+from .commands import MAX_PAYLOAD_BYTES
+from .line import Received, Will
+from .tls import FreshContext
+
+# A broker that restarts, or a Wi-Fi that hiccups, is back within this time: nobody needs to hear of it.
+WILL_DELAY_S = 5
+MIN_RECONNECT_S, MAX_RECONNECT_S = 1, 5
+# Topic and headers of a command fit into what is left beside the largest payload.
+_MAX_PACKET_BYTES = MAX_PAYLOAD_BYTES
+# On the way to us at once, of QoS 1: so a flood waits at the broker.
+_RECEIVE_MAXIMUM = 64
+# Discovery, availability, what is to be cleared; unbounded is paho's default.
+_MAX_QUEUED = 64
+
+
+def make_client(settings: BrokerSettings, client_id: str, will: Will | None) -> Client:
+    """A client that is not connected yet.
+
+    Raises:
+        BrokerError: a file of the TLS settings is of no use.
+    """
+    is_5 = settings.protocol == "5"
+    client = Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        protocol=MQTTv5 if is_5 else MQTTv311,
+        transport="tcp" if settings.unix_socket is None else "unix",
+        clean_session=None if is_5 else True,
+    )
+    # An exception in a callback would end the network thread without a word; ours log what they catch.
+    client.suppress_exceptions = True
+    client.reconnect_delay_set(MIN_RECONNECT_S, MAX_RECONNECT_S)
+    client.max_queued_messages_set(_MAX_QUEUED)
+    if settings.encrypted:
+        client.tls_set_context(FreshContext.of(settings))
+    if will is not None:
+        delay = None
+        if is_5:
+            delay = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
+            delay.WillDelayInterval = WILL_DELAY_S
+        client.will_set(will.topic, will.payload, will.qos, will.retained, delay)
+    return client
+
+
+def connect_properties(settings: BrokerSettings) -> Properties | None:
+    """What is asked of the broker on connecting; None on MQTT 3.1.1, which has no such words."""
+    if settings.protocol != "5":
+        return None
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.MaximumPacketSize = _MAX_PACKET_BYTES
+    properties.ReceiveMaximum = _RECEIVE_MAXIMUM
+    # By the standard a will is due when the session ends, delay or not: the session must outlive the delay.
+    # Commands (QoS 1) sent in such a gap then also arrive.
+    properties.SessionExpiryInterval = WILL_DELAY_S
+    return properties
+
+
+def publish_properties(expires_s: int | None, response_topic: str, correlation: bytes | None) -> Properties | None:
+    """MQTT 5's words beside a message; None where there are none."""
+    if expires_s is None and not response_topic and correlation is None:
+        return None
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    if expires_s is not None:
+        properties.MessageExpiryInterval = expires_s
+    if response_topic:
+        properties.ResponseTopic = response_topic
+    if correlation is not None:
+        properties.CorrelationData = correlation
+    return properties
+
+
+def received(message: MQTTMessage) -> Received:
+    """A message of paho's."""
+    properties = message.properties
+    return Received(
+        topic=message.topic,
+        payload=bytes(message.payload),
+        retained=message.retain,
+        duplicate=message.dup,
+        response_topic=getattr(properties, "ResponseTopic", ""),
+        correlation=getattr(properties, "CorrelationData", None),
+        packet_id=message.mid,
+    )

@@ -90,6 +90,8 @@ def why_no_connection(settings: BrokerSettings, error: BaseException | None) -> 
         return why_alert(settings, str(error)) or f"{broker} does not speak TLS as expected ({error.reason or error})"
     if isinstance(error, socket.gaierror):
         return f"{broker}: no such host ({error.strerror})"
+    if settings.encrypted and isinstance(error, ConnectionResetError):
+        return f"{broker} does not speak TLS as expected (it hung up): is this the port for plaintext?"
     if isinstance(error, OSError):
         return f"{broker} does not answer ({error.strerror or error})" if str(error) else f"{broker} does not answer"
     return f"{broker} does not answer"

@@ -274,3 +274,8 @@ def test_models_are_strict(
 
 def test_nothing_that_tells_a_feeling_is_retained() -> None:
     assert [rule.name for rule in TOPICS if rule.retained] == ["availability"]
+
+
+def test_what_tells_a_feeling_expires() -> None:
+    assert {rule.name for rule in TOPICS if rule.expiry_s == 30} == {"state", "music", "health"}
+    assert {rule.expiry_s for rule in TOPICS} == {30, None}

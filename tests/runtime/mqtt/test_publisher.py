@@ -392,24 +392,6 @@ def test_a_dead_network_thread_is_told_and_started_again(broker: Broker, monkeyp
 # Who is let in.
 
 
-def test_a_refused_login_is_told(tmp_path: Path) -> None:
-    passwords = tmp_path / "passwords"
-    subprocess.run(
-        [program("mosquitto_passwd"), "-b", "-c", str(passwords), "edge", "secret"], check=True, capture_output=True
-    )
-    broker = Broker(tmp_path, f"password_file {passwords}", anonymous=False)
-    broker.start()
-    try:
-        with publishing(settings(broker.port, username="edge", password="wrong")) as publisher:
-            wait_until(lambda: "refused the login of user 'edge'" in publisher.reason(), "the refusal")
-        with publishing(settings(broker.port)) as publisher:
-            wait_until(lambda: "refused the login without a user name" in publisher.reason(), "the refusal")
-        with publishing(settings(broker.port, username="edge", password="secret")) as publisher:
-            connected(publisher)
-    finally:
-        broker.stop()
-
-
 SUBSCRIPTION_REFUSED = (0x87, b"")
 SESSION_TAKEN_OVER = (0x01, bytes([0xE0, 1, 0x8E]))
 
@@ -436,51 +418,6 @@ def test_what_mosquitto_never_says_is_told_too(answer: tuple[int, bytes], says: 
             assert subscribe[0] == 0x82
             line.sendall(bytes([0x90, 4, *subscribe[2:4], 0, granted]) + farewell)  # SUBACK, DISCONNECT
             wait_until(lambda: says in publisher.reason(), "the reason")
-
-
-def test_tls_is_verified(tmp_path: Path) -> None:
-    ca, other_ca = (certificate_authority(tmp_path, name) for name in ("ours", "another"))
-    key, certificate = server_certificate(tmp_path, ca, "localhost")
-    broker = Broker(tmp_path, f"cafile {ca}", f"certfile {certificate}", f"keyfile {key}")
-    broker.start()
-    try:
-        with publishing(settings(broker.port, host="localhost", tls=True, ca_file=ca)) as publisher:
-            connected(publisher)
-        with publishing(settings(broker.port, host="localhost", tls=True, ca_file=other_ca)) as publisher:
-            wait_until(lambda: "certificate is not trusted" in publisher.reason(), "the refusal")
-        with publishing(settings(broker.port, host="localhost", tls=True)) as publisher:
-            wait_until(lambda: "certificate is not trusted" in publisher.reason(), "the refusal")
-        with publishing(settings(broker.port, host="127.0.0.1", tls=True, ca_file=ca)) as publisher:
-            wait_until(lambda: "IP address mismatch" in publisher.reason(), "the refusal")
-        with publishing(settings(broker.port)) as publisher:
-            wait_until(lambda: "is this the port for TLS" in publisher.reason(), "the refusal")
-    finally:
-        broker.stop()
-
-
-def openssl(*arguments: object) -> None:
-    subprocess.run([program("openssl"), *map(str, arguments)], check=True, capture_output=True)
-
-
-def certificate_authority(folder: Path, name: str) -> Path:
-    certificate = folder / f"{name}.pem"
-    key = folder / f"{name}.key"
-    openssl(
-        *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 2, "-subj", f"/CN={name}"),
-        *("-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", key, "-out", certificate),
-    )
-    return certificate
-
-
-def server_certificate(folder: Path, ca: Path, name: str) -> tuple[Path, Path]:
-    key, request, certificate, extensions = (folder / f"server.{end}" for end in ("key", "csr", "pem", "ext"))
-    extensions.write_text(f"subjectAltName=DNS:{name}\nauthorityKeyIdentifier=keyid\n")
-    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", request)
-    openssl(
-        *("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca.with_suffix(".key"), "-CAcreateserial"),
-        *("-days", 2, "-extfile", extensions, "-out", certificate),
-    )
-    return key, certificate
 
 
 def test_a_unix_socket_will_do(broker: Broker, listener: Listener) -> None:
@@ -534,13 +471,6 @@ def test_settings_that_keep_feelings_in_are_taken(change: dict[str, object]) -> 
 
 def test_a_password_is_not_shown() -> None:
     assert "hunter2" not in repr(BrokerSettings(username="edge", password="hunter2"))
-
-
-def test_a_ca_file_without_a_certificate_is_refused(tmp_path: Path) -> None:
-    empty = tmp_path / "ca.pem"
-    empty.write_text("nothing")
-    with pytest.raises(BrokerError, match="no certificate"):
-        MqttPublisher(BrokerSettings(tls=True, ca_file=empty))
 
 
 # Commands.

@@ -57,6 +57,11 @@ class DataLayout:
         """What likes, dislikes and skips taught; see runtime/choice/feedback_store.py."""
         return self.root / "likes.sqlite"
 
+    @property
+    def home_assistant(self) -> Path:
+        """What was announced to Home Assistant last; see runtime/home_assistant/remembered.py."""
+        return self.root / "home-assistant.json"
+
     def calibration(self, person: str) -> Path:
         """One person's calibration; see runtime/calibration.py."""
         return self.root / "calibration" / f"{person}.json"

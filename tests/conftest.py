@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPO = Path(__file__).resolve().parent.parent
+
+
+ONLY_WHEN_NAMED = ("soak", "faults", "ha", "nodered", "boot")
+"""Marks of tests that run only when -m names them; each has a make target that sets up what it needs."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # An `-m "not soak"` in addopts would be lost as soon as another -m is typed.
+    unnamed = [mark for mark in ONLY_WHEN_NAMED if mark not in re.findall(r"\w+", config.option.markexpr)]
+    left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in unnamed)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,18 @@ from emomusic_edge.errors import ConfigError
 
 # Programs of the system whose arguments are theirs to check.
 SYSTEM = {
-    *("apt-get", "aplay", "dnf", "groups", "journalctl", "ls", "mkdir", "mosquitto_pub", "mosquitto_sub"),
+    *(
+        "apt-get",
+        "aplay",
+        "dnf",
+        "groups",
+        "journalctl",
+        "ls",
+        "mkdir",
+        "mosquitto_pub",
+        "mosquitto_rr",
+        "mosquitto_sub",
+    ),
     *("scp", "speaker-test", "systemctl", "useradd", "usermod"),
 }
 

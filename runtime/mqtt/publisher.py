@@ -247,7 +247,7 @@ def _what_matters(message: _Told) -> object:
     """The part of a message whose change is worth telling before `repeat_s` is over."""
     if isinstance(message, HealthMessage):
         # The rate itself drifts while a budget is sought.
-        return message.reasons, None if message.pace is None else message.pace.limited_by
+        return message.reasons, message.camera.on, None if message.pace is None else message.pace.limited_by
     if isinstance(message, MusicMessage):
         song = message.song
         segment = None if song is None else (song.song_id, song.start_s)
@@ -258,7 +258,7 @@ def _what_matters(message: _Told) -> object:
         None if axis is None else (round(axis.value, 2), axis.held) for axis in (message.valence, message.arousal)
     )
     seen = (message.face.present, message.face.count, message.sources)
-    return axes, seen, message.mood, message.stale, message.mode, message.camera_on
+    return axes, seen, message.mood, message.stale, message.mode, message.camera_on, message.manual_mood
 
 
 class NullPublisher:

@@ -1,4 +1,4 @@
-"""A soak runs only when it is asked for by its mark: `make soak`, or pytest -m soak."""
+"""What the soaks share."""
 
 from __future__ import annotations
 
@@ -7,15 +7,6 @@ from pathlib import Path
 
 import pytest
 from broker import Broker
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # An `-m "not soak"` in addopts would be lost as soon as another -m is typed.
-    if "soak" in config.option.markexpr:
-        return
-    asked_for = [item for item in items if item.get_closest_marker("soak") is None]
-    config.hook.pytest_deselected(items=[item for item in items if item not in asked_for])
-    items[:] = asked_for
 
 
 @pytest.fixture

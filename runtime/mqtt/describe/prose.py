@@ -83,8 +83,8 @@ ANSWERS = """\
 Each command is answered on `cmd/<name>/result`. If it carries a response topic (MQTT 5), the answer goes there instead,
 with the command's correlation data, so that a program knows which of its commands it belongs to.
 
-A response topic is not used where the answer could be taken for something else: under `emomusic/` unless it ends in
-`/result`; elsewhere if it ends in `/config` or `/status` or begins with `$`. The answer then comes on
+A response topic is not used where the answer could be taken for something else: under `emomusic/` unless its last level
+is `result`; elsewhere if its last level is `config` or `status`, or if it begins with `$`. The answer then comes on
 `cmd/<name>/result`.
 
 `ok` means understood; it is done within the next step, a tenth of a second later.
@@ -127,7 +127,7 @@ Assistant, here the user `homeassistant`, reaches all of them. Name this file as
 pattern readwrite emomusic/%u/#
 # what it needs to be found by Home Assistant
 pattern read homeassistant/status
-pattern write homeassistant/device/+/config
+pattern readwrite homeassistant/device/#
 
 user homeassistant
 topic readwrite emomusic/#

@@ -102,7 +102,7 @@ class StateMessage(Message):
     ]
     manual_mood: Annotated[
         MoodReading | None,
-        Field(description="The mood that mode `manual` plays to; null while nobody has set one."),
+        Field(description="The mood that mode `manual` plays to; null where that is not known."),
     ]
 
 

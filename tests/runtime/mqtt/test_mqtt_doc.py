@@ -12,18 +12,23 @@ from pathlib import Path
 
 import pytest
 from broker import Broker, Listener, program, wait_until
+from sample_snapshot import SNAPSHOT
 
 import emomusic_edge.runtime.mqtt as mqtt
 from emomusic_edge.affect import MOOD_LABELS
 from emomusic_edge.cli import main
 from emomusic_edge.config.mqtt import MqttSettings
 from emomusic_edge.contracts import Mode
+from emomusic_edge.runtime.home_assistant.discovery import HomeAssistantDiscovery
+from emomusic_edge.runtime.home_assistant.document import discovery_topic
+from emomusic_edge.runtime.home_assistant.remembered import RememberedFile
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
 from emomusic_edge.runtime.mqtt.client import WILL_DELAY_S
 from emomusic_edge.runtime.mqtt.commands import COMMANDS, MAX_PAYLOAD_BYTES, parse_command
 from emomusic_edge.runtime.mqtt.describe import mqtt_markdown, prose
 from emomusic_edge.runtime.mqtt.describe.samples import samples
 from emomusic_edge.runtime.mqtt.describe.schemas import field_rows
+from emomusic_edge.runtime.mqtt.extension import Extension
 from emomusic_edge.runtime.mqtt.inbox import MAX_WAITING_COMMANDS, CommandRate
 from emomusic_edge.runtime.mqtt.messages import TOPICS, ClaimMessage, Message, ResultMessage, StateMessage
 from emomusic_edge.runtime.mqtt.publisher import MqttPublisher
@@ -52,8 +57,8 @@ def command_lines() -> list[list[str]]:
 
 
 @contextmanager
-def connected(settings: BrokerSettings) -> Iterator[MqttPublisher]:
-    publisher = MqttPublisher(settings, rate=AT_ONCE)
+def connected(settings: BrokerSettings, *extensions: Extension) -> Iterator[MqttPublisher]:
+    publisher = MqttPublisher(settings, rate=AT_ONCE, extensions=extensions)
     publisher.start()
     try:
         wait_until(lambda: publisher.reason() == "", lambda: f"the connection; {publisher.reason()}")
@@ -198,20 +203,29 @@ def test_the_access_list_lets_in_what_it_should_and_no_more(tmp_path: Path) -> N
     broker = Broker(tmp_path, f"password_file {passwords}", f"acl_file {access}", anonymous=False)
     broker.start()
 
-    def say(user: str, topic: str) -> None:
+    def say(user: str, topic: str, payload: str) -> None:
         to = [program("mosquitto_pub"), "-h", "127.0.0.1", "-p", str(broker.port), "-u", user, "-P", "secret"]
-        subprocess.run([*to, "-q", "1", "-t", topic, "-m", "0.4"], check=True, timeout=30, capture_output=True)
+        subprocess.run([*to, "-q", "1", "-t", topic, "-m", payload], check=True, timeout=30, capture_output=True)
 
+    kitchen = BrokerSettings(port=broker.port, node="kitchen", username="kitchen", password="secret")
+    discovery = HomeAssistantDiscovery(kitchen, version="1", file=RememberedFile(tmp_path / "announced.json"))
+    announced = discovery_topic("homeassistant", "kitchen")
     try:
-        kitchen = BrokerSettings(port=broker.port, node="kitchen", username="kitchen", password="secret")
-        with Listener(broker) as listener, connected(kitchen):
-            say("living-room", "emomusic/kitchen/cmd/volume")  # a neighbour has no say
-            say("kitchen", "homeassistant/device/kitchen/config")
-            listener.wait("homeassistant/device/kitchen/config")
+        with Listener(broker) as listener, connected(kitchen, discovery) as publisher:
+            say("living-room", "emomusic/kitchen/cmd/volume", "0.1")  # a neighbour has no say
+            listener.wait(announced)
             listener.wait("emomusic/kitchen/availability")
-            say("homeassistant", "emomusic/kitchen/cmd/volume")
+            say("homeassistant", "emomusic/kitchen/cmd/volume", "0.4")
             assert listener.wait("emomusic/kitchen/cmd/volume/result").json["ok"]
-            listener.barrier()
-            assert len(listener.all("emomusic/kitchen/cmd/volume")) == 1
+            before = len(listener.all(announced))
+            say("homeassistant", "homeassistant/status", "online")
+
+            def announced_anew() -> bool:
+                publisher.publish(SNAPSHOT)
+                return len(listener.all(announced)) > before
+
+            wait_until(announced_anew, "the answer to Home Assistant's start")
+            assert [told.payload for told in listener.all("emomusic/kitchen/cmd/volume")] == [b"0.4"]
+            assert publisher.reason() == ""
     finally:
         broker.stop()

@@ -8,6 +8,8 @@ RTX := .venv-rtx
 HSEMOTION := .venv-hsemotion
 FER := .venv-fer
 HAAR := .venv-haar
+NODE_RED := .venv-node-red
+HOME_ASSISTANT := .venv-home-assistant
 PIP_QUIET := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -49,6 +51,15 @@ roofline: $(VENV)/.installed-test ## how near each model comes to what the machi
 
 soak: $(VENV)/.installed-test broker ## 100,000 frames at full speed: does anything grow, does it get slower
 	$(BIN)/pytest -m soak -s tests/soak tests/runtime/audio/test_joints.py
+
+faults: $(VENV)/.installed-test broker ## 200 mixed faults of a real broker in a row: does anything get lost, does the music stop
+	$(BIN)/pytest -m faults -s tests/faults
+
+node-red-check: $(VENV)/.installed-test broker $(NODE_RED)/.installed ## Node-RED itself with the flow of the page
+	NODE_RED=$(CURDIR)/$(NODE_RED) $(BIN)/pytest -m nodered tests/runtime/node_red
+
+$(NODE_RED)/.installed: .ci/node_red_environment $(wildcard tests/runtime/node_red/package*.json)
+	@.ci/node_red_environment $(NODE_RED)
 
 # A peer that does not install is told in the table, with the reason; the others are measured all the same.
 bench: $(VENV)/.installed-export ## measure against the goals and the peers: about a quarter of an hour, the first time longer

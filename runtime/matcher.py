@@ -19,6 +19,8 @@ from .choice.rule import ChoiceRule, SongChoice
 # How far the player's clock and the loop's may be apart when both tell of the same moment.
 _CLOCK_SLACK_S = 0.1
 _FEW = 4
+# An index holds its times as float32.
+_SAME_TIME_S = 0.01
 
 
 class Matcher:
@@ -115,6 +117,28 @@ class Matcher:
             self._rows |= {song_id: self._index.row_of(song_id) for song_id in unknown}
         rows = ((self._rows[song_id], count) for song_id, count in counts.items())
         self._choice.judge({row: count for row, count in rows if row is not None})
+
+    def take(self, song_id: str, start_s: float, song_end_s: float, now_s: float) -> Segment | None:
+        """Take a song that somebody else chose, as if it were the own choice.
+
+        Args:
+            song_id: within the index.
+            start_s: where its window begins.
+            song_end_s: where its sound ends; another end would be another song of that id.
+            now_s: the loop's clock.
+
+        Returns:
+            None where the index has no such window, or the song may not be chosen.
+        """
+        song = self._index.row_of(song_id)
+        if song is None or not self._choice.may_play(song):
+            return None
+        index = self._index
+        if abs(float(index.song_end_s[song]) - song_end_s) > _SAME_TIME_S:
+            return None
+        rows = np.flatnonzero(index.song == song)
+        rows = rows[np.abs(index.start_s[rows] - start_s) <= _SAME_TIME_S]
+        return self._take(int(rows[0]), now_s) if len(rows) else None
 
     def nearest_music(self, point: ValenceArousal) -> float:
         """How far from a point (DEAM units) the nearest song is that may be chosen; infinite without one."""

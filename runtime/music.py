@@ -17,6 +17,7 @@ from emomusic_edge.contracts import (
 
 from .choice.feedback import Counts, early_s
 from .choice.feedback_memory import FeedbackMemory
+from .groups.companion import Alone, Companion, SharedSong
 from .matcher import Matcher
 from .quarantine import Quarantine
 from .targets import Targets
@@ -58,13 +59,27 @@ class Music:
     """Steps with the loop: `step(stable, now_s) -> MusicState`. Between steps it takes a person's wishes."""
 
     def __init__(
-        self, targets: Targets, matcher: Matcher, player: Player, feedback: FeedbackMemory | None = None
+        self,
+        targets: Targets,
+        matcher: Matcher,
+        player: Player,
+        feedback: FeedbackMemory | None = None,
+        companion: Companion | None = None,
     ) -> None:
-        """Bind the parts; without `feedback`, likes are kept until the end of the run."""
+        """Bind the parts.
+
+        Args:
+            targets: what the mode seeks.
+            matcher: which song.
+            player: plays it.
+            feedback: what likes taught; without it, likes are kept until the end of the run.
+            companion: the group that this node plays along with; without it, none.
+        """
         self._targets = targets
         self._matcher = matcher
         self._player = player
         self._feedback = feedback or FeedbackMemory()
+        self._companion = companion or Alone()
         self._judged = -1
         self._opinion: Counts | None = None
         self._told: tuple[Segment, Counts] | None = None
@@ -74,6 +89,7 @@ class Music:
         self._unplayable = PassingReason(UNPLAYABLE_SHOWN_S)
         self._last_failure = ""
         self._chosen: Segment | None = None
+        self._because: ChoiceReason | None = None
         self._unproven = False  # whether what was chosen last has neither truly played nor failed yet
         self._skip = False
 
@@ -134,8 +150,11 @@ class Music:
         playback = self._player.status(now_s)
         self._follow_failures(playback, now_s)
         self._take_opinion(playback, now_s)
-        skip = self._skip and now_s >= self._skip_from_s
-        target = self._targets.target(stable, song_over=playback.ended or skip)
+        waits = self._quarantine.pausing(now_s)
+        skip = False if waits else self._skips(playback, now_s)
+        own = self._targets.target(stable, song_over=playback.ended or skip)
+        advice = self._companion.advise(own, self.mode, playback, now_s)
+        target = own if advice.target is None else advice.target
         if self.mode is Mode.OFF:
             self._skip = False
             self._chosen = None
@@ -143,15 +162,16 @@ class Music:
             self._matcher.choose(None, now_s, playback)
             if playback.segment is not None:
                 self._player.stop(now_s)
-        elif not self._quarantine.pausing(now_s):
-            if skip:
-                self._skip, self._skip_from_s = False, now_s + _SKIP_INTERVAL_S
-                self._learn_from_skip(playback)
+        elif not waits:
             self._judge()
-            chosen = self._matcher.choose(target, now_s, playback, skip=skip)
+            holds = advice.holds if advice.song is None else self._play_along(advice.song, now_s)
+            chosen = self._matcher.choose(None if holds else target, now_s, playback, skip=skip and not holds)
             if chosen is not None:
-                self._play(chosen, target, now_s, at_once=skip)
-                playback = self._player.status(now_s)
+                if target is not None and advice.target is None:
+                    self._targets.song_started(target)
+                at_s = self._companion.starts(chosen, now_s, at_once=skip)
+                self._play(chosen, self._matcher.because, now_s, at_once=skip, at_s=at_s)
+            playback = self._player.status(now_s)
         return MusicState(
             target,
             self._chosen,
@@ -159,8 +179,26 @@ class Music:
             playback.reason or self._why_not(now_s),
             self._targets.path,
             self._nothing_plays.at(now_s) or self._feedback.reason,
-            None if self._chosen is None else self._matcher.because,
+            None if self._chosen is None else self._because,
         )
+
+    def _skips(self, playback: PlaybackStatus, now_s: float) -> bool:
+        """Whether to go to another song in this step: a person wants it, here or next to another node."""
+        skip = self._companion.skip_due(now_s)
+        if self._skip and now_s >= self._skip_from_s and self.mode is not Mode.OFF:
+            self._skip, self._skip_from_s = False, now_s + _SKIP_INTERVAL_S
+            self._learn_from_skip(playback)
+            skip = skip or not self._companion.pass_on_skip(now_s)
+        return skip
+
+    def _play_along(self, song: SharedSong, now_s: float) -> bool:
+        """Play what the group plays; False where it cannot be played here."""
+        segment = self._matcher.take(song.song_id, song.start_s, song.song_end_s, now_s)
+        if segment is None:
+            self._companion.lacks(song)
+            return False
+        self._play(segment, "group", now_s, at_once=song.at_once, at_s=song.at_s)
+        return True
 
     def _take_opinion(self, playback: PlaybackStatus, now_s: float) -> None:
         opinion, self._opinion = self._opinion, None
@@ -194,12 +232,10 @@ class Music:
             )
         return self._unplayable.at(now_s)
 
-    def _play(self, chosen: Segment, target: ValenceArousal | None, now_s: float, *, at_once: bool) -> None:
-        self._chosen, self._unproven = chosen, True
+    def _play(self, chosen: Segment, because: ChoiceReason, now_s: float, *, at_once: bool, at_s: float | None) -> None:
+        self._chosen, self._because, self._unproven = chosen, because, True
         self._told = None
-        if target is not None:
-            self._targets.song_started(target)
-        self._player.play(chosen, now_s, at_once=at_once)
+        self._player.play(chosen, now_s, at_once=at_once, at_s=at_s)
         # for the choice after this one
         self._feedback.refresh()
 

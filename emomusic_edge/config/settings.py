@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from emomusic_edge.affect import DEFAULT_GATE, FINDINGEMO
 from emomusic_edge.config.fields import About, CameraName, FilePath, NameOrPath, PersonName, Section
-from emomusic_edge.config.mqtt import MqttSettings
+from emomusic_edge.config.mqtt import NODE_PATTERN, MqttSettings
 from emomusic_edge.contracts import Mode
 from emomusic_edge.paths import default_cache_dir, default_data_dir
 
@@ -240,6 +240,23 @@ class PlayerSettings(Section):
     ] = 5.0
 
 
+class GroupSettings(Section):
+    """Rooms that play together; see docs/groups.md."""
+
+    name: Annotated[
+        str | None,
+        Field(pattern=NODE_PATTERN, description="The group; devices of one name, on one broker, play together."),
+        About(
+            unset="none: the device plays alone",
+            example='"downstairs"',
+            form="1 to 64 of a-z, 0-9, _ and -, no _ or - first",
+        ),
+    ] = None
+    play: Annotated[
+        Literal["song", "mood"], Field(description="Whether the rooms play the very same song, or to the same mood.")
+    ] = "song"
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -268,6 +285,7 @@ class Settings(Section):
     mode: ModeSettings = Field(default_factory=ModeSettings)
     player: PlayerSettings = Field(default_factory=PlayerSettings)
     mqtt: MqttSettings = Field(default_factory=MqttSettings)
+    group: GroupSettings = Field(default_factory=GroupSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     @model_validator(mode="after")

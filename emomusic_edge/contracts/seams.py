@@ -107,13 +107,15 @@ class Player(Protocol):
         """Take the audio device, or go on muted and say so in `status().reason`; retried from then on."""
         ...
 
-    def play(self, segment: Segment, now_s: float, *, at_once: bool = False) -> None:
+    def play(self, segment: Segment, now_s: float, *, at_once: bool = False, at_s: float | None = None) -> None:
         """Crossfade to a segment from its start second; the newest call wins.
 
         Args:
             segment: what to play, with its `gain_db`.
             now_s: the loop's clock.
             at_once: whether a person waits for it: the fade is short then.
+            at_s: when its start second is to sound, by the loop's clock, as several players agree on it; where that is
+                over, the song comes in as far on as it would be by now. None begins as soon as it can.
         """
         ...
 

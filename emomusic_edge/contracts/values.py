@@ -181,9 +181,9 @@ class PlaybackStatus:
     reason: str = ""
 
 
-ChoiceReason: TypeAlias = Literal["start", "ended", "skip", "nearer", "failed"]
+ChoiceReason: TypeAlias = Literal["start", "ended", "skip", "nearer", "failed", "group"]
 """Why a song was chosen: nothing played, the last one ended or was skipped, another fits the feeling better by more
-than the margin, or the last choice could not be played."""
+than the margin, the last choice could not be played, or the group that the device is in plays it."""
 
 
 PaceLimit: TypeAlias = Literal["none", "work", "cpu", "temperature"]

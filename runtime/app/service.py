@@ -20,6 +20,7 @@ from emomusic_edge.manifest import MODEL_NAME, Manifest
 from emomusic_edge.runtime.calibration import Calibration
 from emomusic_edge.runtime.faces.primary import PrimaryFace
 from emomusic_edge.runtime.freed_memory import give_back_freed_memory
+from emomusic_edge.runtime.groups.companion import Companion
 from emomusic_edge.runtime.loaded_models import Models
 from emomusic_edge.runtime.locate import find_bundle
 from emomusic_edge.runtime.loop import Loop, Observer, Parts
@@ -33,7 +34,7 @@ from emomusic_edge.runtime.summary import RunSummary
 from emomusic_edge.runtime.timing import FrameTime, RealTime
 
 from .models import affect_model, face_detector
-from .outside import broker_settings, feed_of, publisher_of
+from .outside import broker_settings, feed_of, group_of, publisher_of
 from .sound import personal_music, player_of
 from .steadying import fusion_rule, stabilizer_of
 
@@ -76,8 +77,10 @@ class App:
             # A broker that cannot work is told before the models are loaded.
             if settings.mqtt.enabled:
                 broker_settings(settings.mqtt)
-            self.models, (music, self.calibration) = _models_and_music(settings, self._player, loaded)
-            self._publisher = publisher_of(settings, self._facts(), self._twin_found)
+            # A file that is read fast is in step with nobody.
+            group = None if plan.fast else group_of(settings)
+            self.models, (music, self.calibration) = _models_and_music(settings, self._player, loaded, group)
+            self._publisher = publisher_of(settings, self._facts(), self._twin_found, group)
             give_back_freed_memory()
             self._summary = RunSummary()
             self._timebase = FrameTime() if plan.fast else RealTime()
@@ -166,14 +169,14 @@ def _tell_systemd(state: str) -> None:
 
 
 def _models_and_music(
-    settings: Settings, player: Player, loaded: contextlib.ExitStack
+    settings: Settings, player: Player, loaded: contextlib.ExitStack, companion: Companion | None
 ) -> tuple[Models, tuple[Music, Calibration | None]]:
     """Load them side by side: while one is read, another is parsed, and the matcher's libraries are imported."""
     with ThreadPoolExecutor(thread_name_prefix="load") as pool:
         scene = pool.submit(affect_model, settings.models.scene, "scene", settings, loaded)
         face = pool.submit(affect_model, settings.models.face, "face", settings, loaded)
         detector = pool.submit(face_detector, settings, loaded)
-        music = pool.submit(personal_music, settings, player, loaded)
+        music = pool.submit(personal_music, settings, player, loaded, companion)
         # In this order, so that of several faults always the same one is told.
         models = _models(scene.result(), face.result(), detector.result())
         return models, music.result()

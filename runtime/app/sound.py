@@ -19,6 +19,7 @@ from emomusic_edge.runtime.calibration import Calibration, read_calibration
 from emomusic_edge.runtime.choice.feedback_memory import FeedbackMemory
 from emomusic_edge.runtime.choice.feedback_store import FeedbackStore
 from emomusic_edge.runtime.choice.rule import ChoiceRule
+from emomusic_edge.runtime.groups.companion import Companion
 from emomusic_edge.runtime.locate import audio_roots, index_file, loudness_file
 from emomusic_edge.runtime.matcher import Matcher
 from emomusic_edge.runtime.music import Music
@@ -26,9 +27,15 @@ from emomusic_edge.runtime.targets import NO_SHIFT, Targets
 
 
 def personal_music(
-    settings: Settings, player: Player, loaded: contextlib.ExitStack
+    settings: Settings, player: Player, loaded: contextlib.ExitStack, companion: Companion | None = None
 ) -> tuple[Music, Calibration | None]:
     """The music side with what was learned of a person, and that person's calibration.
+
+    Args:
+        settings: mode and rule, and where the audio is.
+        player: told what to play.
+        loaded: closed at the end of the run.
+        companion: the group that this node plays along with; None without one.
 
     Raises:
         EmomusicError: the index or the calibration is missing or broken, or none of the songs has its audio.
@@ -39,7 +46,8 @@ def personal_music(
     feedback = FeedbackMemory(FeedbackStore(layout.likes, index.name))
     loaded.callback(feedback.close)
     shift = NO_SHIFT if calibration is None else calibration.shift
-    return music_of(settings, index, player, feedback=feedback, shift=shift), calibration
+    music = music_of(settings, index, player, feedback=feedback, shift=shift, companion=companion)
+    return music, calibration
 
 
 def music_of(
@@ -50,6 +58,7 @@ def music_of(
     feedback: FeedbackMemory | None = None,
     shift: ValenceArousal = NO_SHIFT,
     without_audio: bool = False,
+    companion: Companion | None = None,
 ) -> Music:
     """The music side, for a player.
 
@@ -60,6 +69,7 @@ def music_of(
         feedback: what likes taught; None begins with nothing and keeps nothing.
         shift: a person's calibration.
         without_audio: takes every song as playable, whether its file is there or not; for a player without a device.
+        companion: the group that this node plays along with; None without one.
 
     Raises:
         IndexFileError: none of the songs has its audio.
@@ -83,7 +93,7 @@ def music_of(
         nearest_music=matcher.nearest_music,
         shift=shift,
     )
-    return Music(targets, matcher, player, feedback)
+    return Music(targets, matcher, player, feedback, companion)
 
 
 def choice_rule(settings: Settings) -> ChoiceRule:

@@ -150,7 +150,7 @@ class DeviceThread:
             end_s = min(segment.song_end_s, track.duration_s)
             shared.clock = replace(clock, end_s=end_s)
             start_s = segment.start_s
-            if wish.ticket == self._late_ticket:
+            if wish.ticket == self._late_ticket and wish.at_s is None:
                 start_s = max(start_s, clock.position_s(shared.now_s))
         if segment.start_s >= end_s:
             found = (
@@ -161,11 +161,18 @@ class DeviceThread:
         # After a device came late the song may be over by now.
         if start_s < end_s:
             try:
-                self._output.crossfade(track, start_s=start_s, end_s=end_s, fade_s=wish.fade_s, gain_db=segment.gain_db)
+                self._output.crossfade(
+                    track,
+                    start_s=start_s,
+                    end_s=end_s,
+                    fade_s=wish.fade_s,
+                    gain_db=segment.gain_db,
+                    at_s=wish.at_s,
+                )
             except AudioError as error:
                 self._give_up(wish, segment, str(error))
                 return
-        if time.monotonic() - asked_at_s > _LATE_START_S:
+        if wish.at_s is None and time.monotonic() - asked_at_s > _LATE_START_S:
             self._count_from_now(wish, start_s)
         self._done = replace(self._done, ticket=wish.ticket, segment=segment, paused=False)
 

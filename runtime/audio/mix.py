@@ -48,7 +48,7 @@ class Mix:
         """Whether a pause has come to its standstill."""
         return self.paused and self.master.left == 0
 
-    def crossfaded(self, source: SongSource, *, frames: int, gain_db: float, fade_frames: int) -> Mix:
+    def crossfaded(self, source: SongSource, *, frames: int, gain_db: float, fade_frames: int, skipped: int = 0) -> Mix:
         """Another song comes in, what sounds goes out; ends a pause (see AudioOutput.crossfade).
 
         Args:
@@ -56,8 +56,9 @@ class Mix:
             frames: how many of its frames are to sound.
             gain_db: constant over the song.
             fade_frames: how long the fade lasts, where the old song lasts that long.
+            skipped: frames of its beginning that are left out.
         """
-        voice = Voice(source, frames, 10.0 ** (gain_db / 20.0))
+        voice = Voice(source, frames, 10.0 ** (gain_db / 20.0), at=skipped)
         leans = bool(self.voices) and self.voices[-1].carries and not self.paused
         if self.still:
             olds: tuple[Voice, ...] = ()
@@ -72,6 +73,10 @@ class Mix:
         if self.paused and not self.still:
             master = self.master.to(self.volume_db)
         return replace(self, voices=(*olds, voice.with_fade(rise)), master=master, paused=False, resuming=False)
+
+    def has(self, source: SongSource) -> bool:
+        """Whether a song is among what sounds."""
+        return any(voice.source is source for voice in self.voices)
 
     def faded_out(self, fade_frames: int) -> Mix:
         """All goes to silence."""

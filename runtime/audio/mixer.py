@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,18 +49,49 @@ class _Block:
     start: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A song on its way in.
+
+    Attributes:
+        stream: its sound.
+        frames: how many of them are to sound.
+        fade_frames: how long the fade lasts.
+        gain_db: constant over the song.
+        at_s: when the stream's first frame is to sound, on the mixer's clock.
+        due: the frame of all that is written at which that is.
+    """
+
+    stream: SongStream
+    frames: int
+    fade_frames: int
+    gain_db: float
+    at_s: float = 0.0
+    due: int = 0
+
+    def into(self, mix: Mix, skipped: int = 0) -> Mix:
+        """The desk with it, less what it has missed."""
+        return mix.crossfaded(
+            self.stream, frames=self.frames, gain_db=self.gain_db, fade_frames=self.fade_frames, skipped=skipped
+        )
+
+
 class StreamMixer:
     """The AudioOutput over a SoundSink."""
 
-    def __init__(self, sink: SoundSink, *, patience_s: float = 0.0) -> None:
+    def __init__(
+        self, sink: SoundSink, *, patience_s: float = 0.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Bind the parts; nothing opens yet.
 
         Args:
             sink: the device.
             patience_s: how long mixing waits for a song that is not decoded yet; 0 where the sound cannot wait.
+            clock: what songs with an appointed time come in by.
         """
         self._sink = sink
         self._patience_s = patience_s
+        self._clock = clock
         self._volume = 1.0
         # Guards all that follows and every call of the sink but open and close.
         self._lock = threading.Lock()
@@ -68,6 +100,7 @@ class StreamMixer:
         self._written = 0
         self._streams: list[SongStream] = []
         self._newest: SongStream | None = None
+        self._awaited: _Entry | None = None
         self._running = False
         self._thread: threading.Thread | None = None
 
@@ -91,9 +124,13 @@ class StreamMixer:
         """See AudioOutput.load."""
         return Track(duration_s=probe(path), handle=path)
 
-    def crossfade(self, track: Track, *, start_s: float, end_s: float, fade_s: float, gain_db: float) -> None:
-        """See AudioOutput.crossfade."""
-        if not self._running:
+    def crossfade(
+        self, track: Track, *, start_s: float, end_s: float, fade_s: float, gain_db: float, at_s: float | None = None
+    ) -> None:
+        """See AudioOutput.crossfade. A song with an appointed time comes in with the first block after it."""
+        late_s = 0.0 if at_s is None else max(0.0, self._clock() - at_s)
+        start_s += late_s
+        if not self._running or start_s >= end_s:
             return
         stream = SongStream(track.handle, start_s=start_s, end_s=end_s, patience_s=self._patience_s)
         frames = max(1, round((end_s - start_s) * SAMPLE_RATE_HZ))
@@ -102,12 +139,18 @@ class StreamMixer:
         except AudioError:
             stream.close()
             raise
-        fade_frames = round(fade_s * SAMPLE_RATE_HZ)
-
-        def brought_in(mix: Mix) -> Mix:
-            return mix.crossfaded(stream, frames=frames, gain_db=gain_db, fade_frames=fade_frames)
-
-        self._change(brought_in, stream)
+        entry = _Entry(stream, frames, round(fade_s * SAMPLE_RATE_HZ), gain_db)
+        with self._lock:
+            self._streams.append(stream)
+            self._newest = stream
+            if at_s is None:
+                self._awaited = None
+                self._change(entry.into)
+                return
+            entry = replace(entry, at_s=at_s + late_s)
+            self._awaited = replace(entry, due=self._frame_at(entry.at_s))
+            if self._awaited.due < self._written:
+                self._change(lambda mix: mix)
 
     def early_end(self) -> EarlyEnd | None:
         """See AudioOutput.early_end."""
@@ -115,20 +158,30 @@ class StreamMixer:
 
     def fade_out(self, fade_s: float) -> None:
         """See AudioOutput.fade_out."""
-        self._change(lambda mix: mix.faded_out(round(fade_s * SAMPLE_RATE_HZ)))
+        with self._lock:
+            self._awaited = None
+            self._change(lambda mix: mix.faded_out(round(fade_s * SAMPLE_RATE_HZ)))
 
     def pause(self) -> None:
         """See AudioOutput.pause."""
-        self._change(lambda mix: mix.with_pause(True))
+        with self._lock:
+            self._change(lambda mix: mix.with_pause(True))
 
     def resume(self) -> None:
         """See AudioOutput.resume."""
-        self._change(lambda mix: mix.with_pause(False))
+        with self._lock:
+            awaited = self._awaited
+            if awaited is None or self._mix.has(awaited.stream):
+                self._change(lambda mix: mix.with_pause(False))
+            else:
+                self._awaited = None
+                self._change(awaited.into)
 
     def set_volume(self, volume: float) -> None:
         """See AudioOutput.set_volume."""
-        self._volume = min(1.0, max(0.0, volume))
-        self._change(lambda mix: mix.at_volume(self._volume))
+        with self._lock:
+            self._volume = min(1.0, max(0.0, volume))
+            self._change(lambda mix: mix.at_volume(self._volume))
 
     def alive(self) -> bool:
         """See AudioOutput.alive."""
@@ -157,7 +210,7 @@ class StreamMixer:
         for stream in self._streams:
             stream.close()
         self._streams.clear()
-        self._newest = None
+        self._newest = self._awaited = None
 
     # From here on: under the lock, on the feeding thread or the worker's.
 
@@ -179,46 +232,63 @@ class StreamMixer:
         """Queue blocks until the sound reaches AHEAD_FRAMES."""
         queued = self._sink.queued()
         self._forget_played(self._written - queued)
+        if self._awaited is not None and self._awaited.due >= self._written:
+            # Aimed at anew: the device may have stood still meanwhile.
+            self._awaited = replace(self._awaited, due=self._frame_at(self._awaited.at_s))
         for _ in range(-(-(AHEAD_FRAMES - queued) // BLOCK_FRAMES)):
-            self._blocks.append(_Block(self._mix, self._written))
-            self._mix, sound = self._mix.render(BLOCK_FRAMES)
+            mix = self._with_awaited(self._mix, self._written)
+            self._blocks.append(_Block(mix, self._written))
+            self._mix, sound = mix.render(BLOCK_FRAMES)
             self._sink.write(to_int16(sound))
             self._written += BLOCK_FRAMES
+
+    def _frame_at(self, at_s: float) -> int:
+        """Which frame of all that is written the device takes at a time."""
+        taken = self._written - self._sink.queued()
+        return taken + round((at_s - self._clock()) * SAMPLE_RATE_HZ)
+
+    def _with_awaited(self, mix: Mix, start: int) -> Mix:
+        """The desk before a block, with the song whose time has come by then."""
+        awaited = self._awaited
+        if awaited is None or start < awaited.due or mix.paused or mix.has(awaited.stream):
+            return mix
+        return awaited.into(mix, min(start - awaited.due, awaited.frames))
 
     def _forget_played(self, played: int) -> None:
         while self._blocks and self._blocks[0].start + BLOCK_FRAMES <= played:
             self._blocks.popleft()
+        if self._awaited is not None and self._blocks and self._blocks[0].mix.has(self._awaited.stream):
+            self._awaited = None
         if len(self._streams) > len(self._mix.voices):
             kept = [self._mix, *(block.mix for block in self._blocks)]
             sounding = {id(voice.source) for mix in kept for voice in mix.voices}
+            if self._awaited is not None:
+                sounding.add(id(self._awaited.stream))
             for stream in [stream for stream in self._streams if id(stream) not in sounding]:
                 stream.close()
                 self._streams.remove(stream)
 
-    def _change(self, change: Callable[[Mix], Mix], newest: SongStream | None = None) -> None:
+    def _change(self, change: Callable[[Mix], Mix]) -> None:
         """Change the desk as near to the device's place as time allows, and mix anew what is queued from there."""
-        with self._lock:
-            if not self._running:
+        if not self._running:
+            return
+        for margin in (MARGIN_FRAMES, 4 * MARGIN_FRAMES):
+            taken = self._written - self._sink.queued()
+            later = [block for block in self._blocks if block.start >= taken + margin]
+            if not later:
+                break
+            mix = change(later[0].mix)
+            blocks, sound = [], []
+            for block in later:
+                mix = self._with_awaited(mix, block.start)
+                blocks.append(_Block(mix, block.start))
+                mix, samples = mix.render(BLOCK_FRAMES)
+                sound.append(to_int16(samples))
+            if self._sink.replace_last(np.concatenate(sound)):
+                for _ in later:
+                    self._blocks.pop()
+                self._blocks.extend(blocks)
+                self._mix = mix
                 return
-            if newest is not None:
-                self._streams.append(newest)
-                self._newest = newest
-            for margin in (MARGIN_FRAMES, 4 * MARGIN_FRAMES):
-                taken = self._written - self._sink.queued()
-                later = [block for block in self._blocks if block.start >= taken + margin]
-                if not later:
-                    break
-                mix = change(later[0].mix)
-                blocks, sound = [], []
-                for block in later:
-                    blocks.append(_Block(mix, block.start))
-                    mix, samples = mix.render(BLOCK_FRAMES)
-                    sound.append(to_int16(samples))
-                if self._sink.replace_last(np.concatenate(sound)):
-                    for _ in later:
-                        self._blocks.pop()
-                    self._blocks.extend(blocks)
-                    self._mix = mix
-                    return
-            # The device was faster than the mixing: behind all that is queued, then.
-            self._mix = change(self._mix)
+        # The device was faster than the mixing: behind all that is queued, then.
+        self._mix = change(self._mix)

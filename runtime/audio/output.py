@@ -61,10 +61,13 @@ class AudioOutput(Protocol):
         """
         ...
 
-    def crossfade(self, track: Track, *, start_s: float, end_s: float, fade_s: float, gain_db: float) -> None:
+    def crossfade(
+        self, track: Track, *, start_s: float, end_s: float, fade_s: float, gain_db: float, at_s: float | None = None
+    ) -> None:
         """Fade to a track; returns while the fade still runs. Soon the newest two tracks sound, one after the fade.
 
-        A pause ends with it: what stood still is dropped and the new track fades in from silence.
+        A pause ends with it: what stood still is dropped and the new track fades in from silence. One that waits for
+        its `at_s` gives way to the next; a pause that comes before keeps it waiting, and it begins with resume().
 
         Args:
             track: from `load` of this output since it was last opened.
@@ -72,6 +75,8 @@ class AudioOutput(Protocol):
             end_s: where in the file it falls silent, at most the track's duration.
             fade_s: how long the two overlap, > 0; less where the old one ends before.
             gain_db: a static gain of this track, constant over the song.
+            at_s: when start_s is to sound, on the monotonic clock; None as soon as it can. Where that is over the track
+                comes in later in the file, or not at all when all of it is over.
 
         Raises:
             AudioError: the file does not decode from start_s on; what sounded goes on.

@@ -58,18 +58,21 @@ class MusicPlayer:
         with shared.changed:
             shared.changed.wait_for(lambda: shared.attempted, _FIRST_ATTEMPT_S)
 
-    def play(self, segment: Segment, now_s: float, *, at_once: bool = False) -> None:
-        """See Player.play. Does not undo a pause: the segment then begins at resume()."""
+    def play(self, segment: Segment, now_s: float, *, at_once: bool = False, at_s: float | None = None) -> None:
+        """See Player.play. Does not undo a pause: the segment then begins at resume(), whatever `at_s` said."""
         shared = self._shared
         with shared.changed:
             shared.now_s = now_s
+            if shared.wish.paused:
+                at_s = None
+            since_s = now_s if at_s is None else at_s
             left_s = min(SKIP_FADE_S, self._crossfade_s) if at_once else self._crossfade_s
             if shared.clock is not None:
                 # A song near its end must not outlast itself in the crossfade.
-                left_s = min(left_s, shared.clock.end_s - shared.clock.position_s(now_s))
+                left_s = min(left_s, shared.clock.end_s - shared.clock.position_s(max(now_s, since_s)))
             shared.failed = False
-            shared.clock = SongClock(segment, segment.song_end_s, segment.start_s, now_s, not shared.wish.paused)
-            shared.want_song(segment, left_s)
+            shared.clock = SongClock(segment, segment.song_end_s, segment.start_s, since_s, not shared.wish.paused)
+            shared.want_song(segment, left_s, at_s)
 
     def stop(self, now_s: float) -> None:
         """See Player.stop."""
@@ -134,7 +137,8 @@ class MusicPlayer:
             shared.now_s = now_s
             if shared.clock is not None:
                 shared.clock = shared.clock.run(not paused, now_s)
-            shared.wish = replace(shared.wish, paused=paused)
+            # Others went on meanwhile: what was agreed on with them is void.
+            shared.wish = replace(shared.wish, paused=paused, at_s=None if paused else shared.wish.at_s)
             shared.changed.notify_all()
 
 

@@ -15,11 +15,15 @@ SHORTEST_FADE_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the device should do; `ticket` counts the changes of song, so that the same song can be asked for twice."""
+    """What the device should do; `ticket` counts the changes of song, so that the same song can be asked for twice.
+
+    `at_s` is when the segment's start second is to sound; None as soon as it can.
+    """
 
     ticket: int = 0
     segment: Segment | None = None
     fade_s: float = CROSSFADE_S
+    at_s: float | None = None
     paused: bool = False
     volume: float = 1.0
 
@@ -51,8 +55,8 @@ class Shared:
     attempted: bool = False
     closing: bool = False
 
-    def want_song(self, segment: Segment | None, fade_s: float) -> None:
+    def want_song(self, segment: Segment | None, fade_s: float, at_s: float | None = None) -> None:
         """Under `changed`: ask for a song from its start, or for silence."""
-        wish = self.wish
-        self.wish = replace(wish, ticket=wish.ticket + 1, segment=segment, fade_s=max(SHORTEST_FADE_S, fade_s))
+        wish, fade_s = self.wish, max(SHORTEST_FADE_S, fade_s)
+        self.wish = replace(wish, ticket=wish.ticket + 1, segment=segment, fade_s=fade_s, at_s=at_s)
         self.changed.notify_all()

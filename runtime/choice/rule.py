@@ -112,6 +112,10 @@ class SongChoice:
         self._stamp[song] = self._choices
         self._bound()
 
+    def may_play(self, song: int) -> bool:
+        """Whether a song's audio is there and it was not withdrawn."""
+        return bool(self._playable[song])
+
     def withdraw(self, song: int) -> None:
         """Leave a song out; its place in the order is kept, so that it does not come first once it is allowed again."""
         self._playable[song] = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ class Voice:
     fade_s: float
     gain_db: float
     falling: bool = False
+    at_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,15 +86,19 @@ class FakeMixer:
         assert self.may_load.wait(20.0)
         return Track(duration_s=self.duration_of(path), handle=path)
 
-    def crossfade(self, track: Track, *, start_s: float, end_s: float, fade_s: float, gain_db: float) -> None:
+    def crossfade(
+        self, track: Track, *, start_s: float, end_s: float, fade_s: float, gain_db: float, at_s: float | None = None
+    ) -> None:
         if self.broken is not None:
             error, self.broken = self.broken, None
             raise error
         assert 0 <= start_s < end_s <= track.duration_s
         assert fade_s > 0
+        if at_s is not None and start_s + time.monotonic() - at_s >= end_s:
+            return
         before = () if self.scene.paused else self.scene.voices[-1:]
         falling = tuple(replace(voice, falling=True) for voice in before)
-        new = Voice(track.handle, start_s, end_s, fade_s, gain_db)
+        new = Voice(track.handle, start_s, end_s, fade_s, gain_db, at_s=at_s)
         self._show(paused=False, voices=(*falling, new))
 
     def early_end(self) -> EarlyEnd | None:

@@ -432,7 +432,7 @@ def test_a_missing_folder_of_music_is_waited_for(starter_layout: DataLayout, cli
         failed: list[tuple[str, str]] = []  # noqa: RUF012
         tried = 0
 
-        def play(self, segment: Segment, now_s: float, *, at_once: bool = False) -> None:
+        def play(self, segment: Segment, now_s: float, *, at_once: bool = False, at_s: float | None = None) -> None:
             super().play(segment, now_s)
             if now_s < 30.0:
                 self.tried += 1

@@ -36,8 +36,8 @@ class SongReading(Message):
         ChoiceReason | None,
         Field(
             description="Why this song: `start` nothing played before, `ended` the last one was over, `skip` somebody "
-            "skipped it, `nearer` this one fits the feeling better, `failed` the last one could not be played; null "
-            "where that is not known."
+            "skipped it, `nearer` this one fits the feeling better, `failed` the last one could not be played, `group` "
+            "the group of rooms plays it; null where that is not known."
         ),
     ]
 

@@ -43,9 +43,10 @@ def test_no_joint_is_a_gap_or_a_step(songs: list[Segment], seconds: float) -> No
     assert session.player.failures() == []
 
 
-def _cut_hard(mix: Mix, source: SongSource, *, frames: int, gain_db: float, fade_frames: int) -> Mix:
+def _cut_hard(mix: Mix, source: SongSource, *, frames: int, gain_db: float, fade_frames: int, skipped: int = 0) -> Mix:
     """The old song is gone at once, the new one comes in by its fade."""
-    return _CROSSFADED(replace(mix, voices=()), source, frames=frames, gain_db=gain_db, fade_frames=fade_frames)
+    mix = replace(mix, voices=())
+    return _CROSSFADED(mix, source, frames=frames, gain_db=gain_db, fade_frames=fade_frames, skipped=skipped)
 
 
 def _pause_hard(mix: Mix, paused: bool) -> Mix:

@@ -185,6 +185,20 @@ def test_what_stood_paused_is_dropped_by_a_new_track_and_by_a_fade(rig: Rig, son
     rig.wait_for_sounding(0)
 
 
+def test_a_track_with_an_appointed_time_sounds_then_or_not_at_all_if_it_is_over(
+    rig: Rig, songs: dict[str, Path]
+) -> None:
+    output = rig.output
+    output.open()
+    track = output.load(songs["wav"])
+    output.crossfade(track, start_s=0.0, end_s=8.0, fade_s=0.1, gain_db=0.0, at_s=time.monotonic() - 100.0)
+    assert rig.sounding() == 0
+    output.crossfade(track, start_s=0.0, end_s=8.0, fade_s=0.1, gain_db=0.0, at_s=time.monotonic() + 0.3)
+    rig.wait_for_sounding(1)
+    output.fade_out(0.1)
+    rig.wait_for_sounding(0)
+
+
 def test_calls_are_harmless_when_nothing_sounds(rig: Rig) -> None:
     rig.output.open()
     rig.output.resume()

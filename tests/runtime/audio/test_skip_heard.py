@@ -16,7 +16,7 @@ from offline_sink import OfflineSink
 from sample_index import sample_index
 from sounds import sine, write
 
-from emomusic_edge.contracts import Mode, Skip, ValenceArousal
+from emomusic_edge.contracts import Mode, Skip
 from emomusic_edge.deam_index.alignment import Alignment
 from emomusic_edge.deam_index.audio_files import AudioRoots
 from emomusic_edge.runtime.audio.mix import HEADROOM

@@ -1,0 +1,180 @@
+"""A group's messages on their way: what is heard waits here for the loop, what is said goes out.
+
+On the network thread nothing is done but reading a message, noting when it came, and answering the question for the
+time, which must not wait for the loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from emomusic_edge.runtime.mqtt.line import Line, Received, Subscription
+
+from .election import EXPIRES_S, Claim, Said
+from .following import Plan
+from .messages import AnswerMessage, AskMessage, ClaimMessage, GroupSettings, PlanMessage, SkipMessage
+
+_log = logging.getLogger(__name__)
+
+_PLAN_EXPIRES_S = 30
+_ASK_EXPIRES_S = 5
+_WAITING = 256
+_MessageT = TypeVar("_MessageT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What came on the leader's topic; None where it was cleared."""
+
+    claim: Claim | None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A leader's plan, with the run that tells it."""
+
+    run: str
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A run asked for the time, at `at_s` of the own clock; it was answered."""
+
+    run: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A run answered `theirs_s` to what left at `sent_s`, and it came at `received_s` of the own clock."""
+
+    run: str
+    sent_s: float
+    theirs_s: float
+    received_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SkipAsked:
+    """A node that follows asks for another song."""
+
+
+News: TypeAlias = Claimed | Planned | Asked | Answered | SkipAsked
+
+
+class Post:
+    """What one run hears and says in its group."""
+
+    def __init__(self, settings: GroupSettings, run: str, clock: Callable[[], float]) -> None:
+        """Bind the parts; `line` is set at each connect."""
+        self.line: Line | None = None
+        self._settings = settings
+        self._run = run
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._news: deque[News] = deque(maxlen=_WAITING)
+        self._question = 0
+        self._sent_s: dict[int, float] = {}
+
+    def take(self) -> Sequence[News]:
+        """What was heard since the last call, oldest first."""
+        with self._lock:
+            news = tuple(self._news)
+            self._news.clear()
+        return news
+
+    def claim(self, said: Said) -> None:
+        """Say a claim, or clear it."""
+        if self.line is not None:
+            payload = "" if said.claim is None else ClaimMessage.of(said.claim).payload()
+            expires_s = None if said.claim is None else EXPIRES_S
+            self.line.send(self._settings.topic("leader"), payload, qos=1, retained=True, expires_s=expires_s)
+
+    def plan(self, plan: Plan) -> bool:
+        """Tell the plan of this run, which leads; whether it was handed over."""
+        payload = PlanMessage.of(self._run, plan).payload()
+        topic = self._settings.topic("plan")
+        return self.line is not None and self.line.send(topic, payload, qos=1, expires_s=_PLAN_EXPIRES_S)
+
+    def ask(self, leader: str) -> None:
+        """Ask the leading run for its clock."""
+        if self.line is None:
+            return
+        with self._lock:
+            now_s = self._clock()
+            self._sent_s = {number: at_s for number, at_s in self._sent_s.items() if now_s - at_s < _ASK_EXPIRES_S}
+            self._question += 1
+            self._sent_s[self._question] = now_s
+        payload = AskMessage(run=self._run, question=self._question).payload()
+        self.line.send(self._settings.topic("ask", leader), payload, expires_s=_ASK_EXPIRES_S)
+
+    def skip(self, leader: str) -> bool:
+        """Ask the leading run for another song; whether that was handed over."""
+        payload, topic = SkipMessage(run=self._run).payload(), self._settings.topic("skip", leader)
+        return self.line is not None and self.line.send(topic, payload, qos=1, expires_s=_ASK_EXPIRES_S)
+
+    def subscriptions(self) -> Sequence[Subscription]:
+        """What to listen for."""
+        topic, run = self._settings.topic, self._run
+        return (
+            Subscription(topic("leader"), self._hear_claim),
+            Subscription(topic("plan"), self._hear_plan, kept=False),
+            Subscription(topic("ask", run), self._hear_question, qos=0, kept=False),
+            Subscription(topic("answer", run), self._hear_answer, qos=0, kept=False),
+            Subscription(topic("skip", run), self._hear_skip, kept=False),
+        )
+
+    # From here on, the network thread.
+
+    def _hear_claim(self, received: Received) -> None:
+        message = _parsed(ClaimMessage, received) if received.payload else None
+        if message is not None or not received.payload:
+            self._note(Claimed(None if message is None else message.claim))
+
+    def _hear_plan(self, received: Received) -> None:
+        message = _parsed(PlanMessage, received)
+        if message is not None:
+            self._note(Planned(message.run, message.plan))
+
+    def _hear_question(self, received: Received) -> None:
+        message, line, clock_s = _parsed(AskMessage, received), self.line, self._clock()
+        if message is None or line is None:
+            return
+        answer = AnswerMessage(run=self._run, question=message.question, clock_s=clock_s)
+        line.send(self._settings.topic("answer", message.run), answer.payload(), expires_s=_ASK_EXPIRES_S)
+        self._note(Asked(message.run, clock_s))
+
+    def _hear_answer(self, received: Received) -> None:
+        clock_s, message = self._clock(), _parsed(AnswerMessage, received)
+        if message is None:
+            return
+        with self._lock:
+            sent_s = self._sent_s.pop(message.question, None)
+        if sent_s is not None:
+            self._note(Answered(message.run, sent_s, message.clock_s, clock_s))
+
+    def _hear_skip(self, received: Received) -> None:
+        if _parsed(SkipMessage, received) is not None:
+            self._note(SkipAsked())
+
+    def _note(self, news: News) -> None:
+        with self._lock:
+            self._news.append(news)
+
+
+def _parsed(model: type[_MessageT], received: Received) -> _MessageT | None:
+    """The message, or None where it is none: whoever may write there may write anything."""
+    try:
+        return model.model_validate_json(received.payload)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        _log.warning("%s: not what a node of a group says (%s); passed over", received.topic, first["msg"])
+        return None

@@ -1,0 +1,135 @@
+"""What was announced to Home Assistant last: a small JSON file, so that a later run can take back what is gone."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from emomusic_edge.artefacts import write_atomic
+
+_log = logging.getLogger(__name__)
+
+# Names given up while no broker was there to hear of it.
+MAX_FORMER = 8
+_MAX_BYTES = 64 * 1024
+_Level = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+# As mqtt.discovery_prefix.
+_Prefix = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f#+/]+(/[^\x00-\x1f\x7f#+/]+)*$")]
+_Platforms = dict[str, Annotated[str, Field(pattern=r"^[a-z_]+$")]]
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Place(_Stored):
+    """Where a document may stand: under a prefix, for a node."""
+
+    prefix: _Prefix
+    node: _Level
+
+
+class Former(_Stored):
+    """A place given up, and what was announced there: the platform of each component by its id."""
+
+    place: Place
+    components: _Platforms
+
+
+class Remembered(_Stored):
+    """What may still stand in the broker, or in Home Assistant, by our doing.
+
+    Attributes:
+        serial: the mark of this device in its documents.
+        current: where it was announced last; None when it is not announced.
+        components: the platform of each component in that document, by its id.
+        removed: those of former versions that Home Assistant may not yet know to be gone.
+        former: places given up that may not yet be cleared there.
+    """
+
+    serial: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")] = Field(default_factory=lambda: secrets.token_hex(6))
+    current: Place | None = None
+    components: _Platforms = Field(default_factory=dict)
+    removed: _Platforms = Field(default_factory=dict)
+    former: tuple[Former, ...] = Field(default=(), max_length=MAX_FORMER)
+
+    def announcing(self, place: Place, components: dict[str, str]) -> Remembered:
+        """What is to be remembered once these components stand at `place`; another place is given up."""
+        known = [*self.former, *self._last()]
+        here = [name for one in known if one.place == place for name in one.components.items()]
+        return Remembered(
+            serial=self.serial,
+            current=place,
+            components=components,
+            removed={name: platform for name, platform in here if name not in components},
+            former=tuple(one for one in known if one.place != place)[-MAX_FORMER:],
+        )
+
+    def withdrawing(self) -> Remembered:
+        """What is to be remembered when nothing is announced any more."""
+        last = self._last()
+        places = {one.place for one in last}
+        kept = (one for one in self.former if one.place not in places)
+        return Remembered(serial=self.serial, former=(*kept, *last)[-MAX_FORMER:])
+
+    def without(self, done: frozenset[Place]) -> Remembered:
+        """The same, without the places that are `done` with, and without what was removed where we are."""
+        former = tuple(one for one in self.former if one.place not in done)
+        removed = {} if self.current in done else self.removed
+        return self.model_copy(update={"removed": removed, "former": former})
+
+    def _last(self) -> tuple[Former, ...]:
+        if self.current is None:
+            return ()
+        return (Former(place=self.current, components={**self.removed, **self.components}),)
+
+
+class RememberedFile:
+    """The file; one that is damaged, or cannot be written, is logged once, and all goes on without it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._complained = False
+
+    def load(self) -> Remembered:
+        """What it holds; something new where it holds nothing of use."""
+        try:
+            with self._path.open("rb") as file:
+                content = file.read(_MAX_BYTES + 1)
+        except FileNotFoundError:
+            return Remembered()
+        except OSError as error:
+            self._complain("cannot be read", error.strerror or str(error))
+            return Remembered()
+        try:
+            return Remembered.model_validate_json(content)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            self._complain("is of no use", f"{where}: {first['msg']}" if where else first["msg"])
+            return Remembered()
+
+    def save(self, remembered: Remembered) -> None:
+        """Write it, whole or not at all; nothing is written that stands there already."""
+        text = json.dumps(remembered.model_dump(mode="json"), indent=1) + "\n"
+        try:
+            if self._path.is_file() and self._path.read_bytes() == text.encode():
+                return
+            write_atomic(self._path, text)
+        except OSError as error:
+            self._complain("cannot be written", error.strerror or str(error))
+
+    def _complain(self, what: str, why: str) -> None:
+        if not self._complained:
+            self._complained = True
+            _log.warning(
+                "%s %s (%s): entities and names given up before may stay in Home Assistant until removed by hand",
+                self._path,
+                what,
+                why,
+            )

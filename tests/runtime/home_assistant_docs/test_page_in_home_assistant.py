@@ -1,0 +1,218 @@
+"""The blueprints and the history of the page in Home Assistant itself, with a real mosquitto and the real publisher.
+
+`make ha-check` sets its interpreter up and names it in HOME_ASSISTANT_PYTHON.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from broker import DEADLINE_S, Broker, Listener, wait_until
+from house import LAMPS, ROOM, RUNNING, House
+from hub import Hub
+from of_people import OF_PEOPLE
+from stepping_device import SteppingDevice, stepping
+
+from emomusic_edge.contracts import Mode, Pause, PlaybackStatus, Resume, SetMode, SetVolume, StableAffect
+from emomusic_edge.contracts import ValenceArousal as Point
+
+PYTHON = os.environ.get("HOME_ASSISTANT_PYTHON", "")
+pytestmark = [
+    pytest.mark.ha,
+    pytest.mark.broker,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(
+        not PYTHON, reason="HOME_ASSISTANT_PYTHON names no Python that has homeassistant: make ha-check"
+    ),
+]
+
+SURE = Point(0.04, 0.04)
+_HISTORY = "SELECT states_meta.entity_id, state FROM states JOIN states_meta USING (metadata_id)"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    broker = Broker(tmp_path_factory.mktemp("broker"))
+    folder = tmp_path_factory.mktemp("hub")
+    hub = Hub(PYTHON, folder)
+    broker.start()
+    with Listener(broker) as listener:
+        house = House(hub, folder, listener, broker.port)
+        try:
+            hub.start()
+            hub.join_broker(broker.port)
+            house.furnish()
+            yield house
+        finally:
+            hub.stop()
+            broker.stop()
+
+
+@pytest.fixture
+def device(house: House, tmp_path: Path) -> Iterator[SteppingDevice]:
+    with stepping(house.settings, tmp_path / "home-assistant.json") as device:
+        device.change(stable=StableAffect(Point(0.0, 3.0), SURE, (False, False), 0.1))
+        house.shows(f"sensor.{ROOM}_valence", "0.0")
+        house.shows(f"switch.{ROOM}_playing", "on")
+        yield device
+    house.write({})
+    house.hub.ask({"type": "call_service", "domain": "automation", "service": "reload"})
+    assert [line for line in house.hub.complaints() if "emomusic" in line] == []
+
+
+def feel(house: House, device: SteppingDevice, valence: float, arousal: float, **others: Any) -> None:
+    affect = StableAffect(Point(valence, arousal), SURE, (False, False), 0.1)
+    device.change(stable=replace(affect, **others))
+    house.shows(f"sensor.{ROOM}_valence", str(valence))
+
+
+def test_lights_follow_the_mood_in_clear_steps_while_the_device_is_sure(house: House, device: SteppingDevice) -> None:
+    house.light("colour", state="ON", brightness=255, color_mode="color_temp", color_temp=250)
+    house.light("plain", state="ON", brightness=255, color_mode="brightness")
+    house.light("off", state="OFF")
+    house.automate("lights_follow_the_mood")
+    feel(house, device, 3.0, 6.0)
+    first = house.listener.wait("lamp/colour/set").json
+    assert (first["state"], first["brightness"], first["transition"]) == ("ON", round(255 * 0.8), 5)
+    assert first["color_temp"] == pytest.approx(1e6 / 2200, abs=1)
+    plain = house.listener.wait("lamp/plain/set").json
+    assert "color_temp" not in plain
+    for lamp, shown in (("colour", {"color_mode": "color_temp", "color_temp": 454}), ("plain", {})):
+        house.light(lamp, state="ON", brightness=204, **({"color_mode": "brightness"} | shown))
+    counted = {lamp: len(house.asked(lamp)) for lamp in LAMPS}
+
+    # Too small a change, an uncertain one, a held one, an old one: each would have gone out before the last.
+    feel(house, device, 2.9, 5.9)
+    feel(house, device, -2.9, 0.1, variance=Point(1.0, 1.0))
+    feel(house, device, -2.8, 0.1, held=(True, False))
+    device.change(stable=StableAffect(Point(-2.7, 0.1), SURE, (False, False), 40.0, stale=True))
+    house.shows(f"sensor.{ROOM}_valence", "unknown")
+    feel(house, device, 3.0, 0.0)
+    last = house.listener.wait("lamp/colour/set", count=counted["colour"] + 1).json
+    assert last["brightness"] == round(255 * 0.25)
+    assert last["color_temp"] == pytest.approx(1e6 / 2200, abs=1)
+    house.listener.wait("lamp/plain/set", count=counted["plain"] + 1)
+    assert house.asked("off") == []
+
+
+def test_quiet_hours_begin_and_end(house: House, device: SteppingDevice) -> None:
+    in_time = Clock(house, device)
+    in_time.until("from_time", SetMode(Mode.CALM))
+    assert device.heard == [SetVolume(0.2), SetMode(Mode.CALM)]
+    in_time.until("to_time", SetMode(Mode.MIRROR))
+    assert device.heard[2:] == [SetVolume(0.5), SetMode(Mode.MIRROR)]
+
+
+def test_quiet_hours_reach_a_device_that_comes_back_at_night(house: House, tmp_path: Path) -> None:
+    now = datetime.now(timezone.utc)
+    night = {"from_time": clock_time(now - timedelta(hours=1)), "to_time": clock_time(now + timedelta(hours=1))}
+    house.shows(f"select.{ROOM}_mode", "unavailable")
+    house.automate("quiet_hours", **night)
+    with stepping(house.settings, tmp_path / "home-assistant.json") as device:
+        wait_until(lambda: SetMode(Mode.CALM) in device.heard, lambda: f"quiet; heard {device.heard}")
+        house.shows(f"select.{ROOM}_mode", "calm")
+    house.shows(f"select.{ROOM}_mode", "unavailable")
+    runs = house.runs("quiet_hours")
+    # One that is off when it comes back stays off.
+    device = SteppingDevice(house.settings, tmp_path / "home-assistant.json")
+    device.change(mode=Mode.OFF)
+    device.start()
+    try:
+        house.shows(f"select.{ROOM}_mode", "off")
+        wait_until(lambda: house.runs("quiet_hours") not in (runs, RUNNING), "the automation to have looked")
+        assert device.heard == []
+    finally:
+        device.close()
+
+
+class Clock:
+    """Nobody can set Home Assistant's clock: its automation is set to the next seconds instead, until one is met."""
+
+    def __init__(self, house: House, device: SteppingDevice) -> None:
+        self._house = house
+        self._device = device
+
+    def until(self, name: str, command: object) -> None:
+        for _ in range(10):
+            now = datetime.now(timezone.utc)
+            other = {"from_time": now - timedelta(hours=1), "to_time": now + timedelta(hours=1)}
+            times = other | {name: now + timedelta(seconds=4)}
+            self._house.automate("quiet_hours", **{key: clock_time(value) for key, value in times.items()})
+            end = now + timedelta(seconds=DEADLINE_S / 2)
+            while datetime.now(timezone.utc) < end:
+                if command in self._device.heard:
+                    return
+        pytest.fail(f"{command} never came; heard {self._device.heard}")
+
+
+def clock_time(moment: datetime) -> str:
+    return moment.strftime("%H:%M:%S")
+
+
+def test_it_pauses_when_the_last_has_left_and_goes_on_when_somebody_is_back(
+    house: House, device: SteppingDevice
+) -> None:
+    house.automate("pause_when_nobody_is_home")
+    house.somebody_is("not_home")
+    house.shows(f"switch.{ROOM}_playing", "off")
+    assert device.heard == [Pause()]
+    house.somebody_is("home")
+    house.shows(f"switch.{ROOM}_playing", "on")
+    assert device.heard == [Pause(), Resume()]
+
+
+def test_what_somebody_paused_before_stays_paused(house: House, device: SteppingDevice) -> None:
+    house.automate("pause_when_nobody_is_home")
+    house.hub.call("switch.turn_off", f"switch.{ROOM}_playing")
+    house.shows(f"switch.{ROOM}_playing", "off")
+    for place in ("not_home", "home"):
+        house.somebody_is(place)
+    house.hub.call("switch.turn_on", f"switch.{ROOM}_playing")
+    house.shows(f"switch.{ROOM}_playing", "on")
+    # All that it does comes of the second time that the house is empty.
+    for place, playing in (("not_home", "off"), ("home", "on")):
+        house.somebody_is(place)
+        house.shows(f"switch.{ROOM}_playing", playing)
+    assert device.heard == [Pause(), Resume(), Pause(), Resume()]
+
+
+def test_the_history_leaves_out_what_tells_of_people(house: House, device: SteppingDevice) -> None:
+    if not house.database.exists():
+        pytest.skip("this Home Assistant has no recorder: SQLAlchemy is missing there")
+    for valence in (0.5, 1.0, 1.5):
+        feel(house, device, valence, 3.0)
+    # It writes in the order of what happens: when the last is there, all before it is.
+    device.change(playback=PlaybackStatus(volume=0.71))
+    kept: set[str] = set()
+
+    def written() -> bool:
+        with closing(sqlite3.connect(f"file:{house.database}?mode=ro", uri=True)) as database:
+            rows = set(
+                database.execute("SELECT states_meta.entity_id, state FROM states JOIN states_meta USING (metadata_id)")
+            )
+        kept.update(name.split("living_room_")[1] for name, _ in rows if ROOM in name)
+        return (f"number.{ROOM}_volume", "71") in rows
+
+    wait_until(written, lambda: f"the recorder; it has {sorted(kept)}")
+    assert {"latency", "mode", "playing"} <= kept
+    assert not kept & OF_PEOPLE
+
+
+def test_the_camera_is_announced_when_it_is_switched_on(house: House, device: SteppingDevice) -> None:
+    house.automate("announce_the_camera")
+    house.hub.call("switch.turn_off", f"switch.{ROOM}_camera")
+    house.shows(f"switch.{ROOM}_camera", "off")
+    assert house.listener.all("telephone") == []
+    house.hub.call("switch.turn_on", f"switch.{ROOM}_camera")
+    told = house.listener.wait("telephone").payload.decode()
+    assert "estimates how the people in the room seem to feel" in told
+    (note,) = house.hub.ask({"type": "persistent_notification/get"})
+    assert note["message"] == told

@@ -13,7 +13,7 @@ HOME_ASSISTANT := .venv-home-assistant
 PIP_QUIET := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-pythons lint types broker oracle rtx bench bench-quick peer-torch peer-hsemotion peer-fer peer-haar bench-export bench-index bench-playback roofline soak export-pictures pictures music-pictures clean
+.PHONY: help demo test test-fast test-pythons lint types broker oracle rtx bench bench-quick peer-torch peer-hsemotion peer-fer peer-haar bench-export bench-index bench-playback roofline soak faults ha-check node-red-check boot-check bench-fleet bench-groups locks sbom export-pictures pictures music-pictures clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,11 +49,24 @@ bench-export: $(VENV)/.installed-export ## seconds and memory that the exports t
 roofline: $(VENV)/.installed-test ## how near each model comes to what the machine can do
 	@$(BIN)/python -m benchmarks.roofline --json out/roofline.json --plot out/roofline.png $(ARGS)
 
+bench-fleet: $(VENV)/.installed-test broker ## many devices on one broker: rates, delays, what each costs
+	@$(BIN)/python -m benchmarks.fleet --json out/fleet.json $(ARGS)
+
+bench-groups: $(VENV)/.installed-test broker ## how far apart two rooms of a group start a song
+	@$(BIN)/python benchmarks/group_start.py $(ARGS)
+
 soak: $(VENV)/.installed-test broker ## 100,000 frames at full speed: does anything grow, does it get slower
 	$(BIN)/pytest -m soak -s tests/soak tests/runtime/audio/test_joints.py
 
 faults: $(VENV)/.installed-test broker ## 200 mixed faults of a real broker in a row: does anything get lost, does the music stop
 	$(BIN)/pytest -m faults -s tests/faults
+
+ha-check: $(VENV)/.installed-test broker $(HOME_ASSISTANT)/.installed ## Home Assistant itself: discovers, shows, obeys, forgets
+	HOME_ASSISTANT_PYTHON=$(CURDIR)/$(HOME_ASSISTANT)/bin/python \
+	  $(BIN)/pytest -m ha -s tests/runtime/home_assistant tests/runtime/home_assistant_docs
+
+$(HOME_ASSISTANT)/.installed: .ci/ha_environment .ci/ha_requirements.py
+	@.ci/ha_environment $(HOME_ASSISTANT)
 
 node-red-check: $(VENV)/.installed-test broker $(NODE_RED)/.installed ## Node-RED itself with the flow of the page
 	NODE_RED=$(CURDIR)/$(NODE_RED) $(BIN)/pytest -m nodered tests/runtime/node_red
@@ -135,6 +148,20 @@ export-pictures: $(VENV)/.installed-export ## draw the export page's plot again
 
 music-pictures: $(VENV)/.installed-test ## draw the music page's plots again from a simulated evening
 	@$(BIN)/emomusic-edge simulate --set music.index=deam --plots docs/pictures
+
+LOCKS := .venv-locks
+
+locks: $(LOCKS)/.installed ## pin what the base install brings, with hashes, for each machine and Python
+	@.ci/write_locks $(LOCKS)
+
+sbom: $(LOCKS)/.installed ## the parts list (CycloneDX) of each pinned install, into out/
+	@mkdir -p out; for lock in locks/*.txt; do \
+	  $(LOCKS)/bin/cyclonedx-py requirements "$$lock" --short-PURLs --output-reproducible \
+	    -o "out/sbom-$$(basename "$$lock" .txt).cdx.json" && echo "out/sbom-$$(basename "$$lock" .txt).cdx.json"; \
+	done
+
+$(LOCKS)/.installed: .ci/peer_environment
+	@.ci/peer_environment $(LOCKS) "3.11 3.12 3.13 3.10" "" uv==0.13.9 cyclonedx-bom==7.\*
 
 clean: ## remove environments and build output; fetched files stay in the cache
 	rm -rf .venv .venv-* build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

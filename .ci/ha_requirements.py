@@ -13,7 +13,7 @@ COMPONENTS = Path(bootstrap.__file__).parent / "components"
 waiting = [
     *bootstrap.CORE_INTEGRATIONS,
     *bootstrap.DEFAULT_INTEGRATIONS,
-    *("api", "config", "isal", "mqtt", "system_log"),
+    *("api", "config", "isal", "mqtt", "recorder", "system_log"),
     *("binary_sensor", "button", "number", "select", "sensor", "switch"),
 ]
 seen: set[str] = set()

@@ -63,10 +63,13 @@ class HomeAssistantDiscovery:
         before = file.load()
         self._serial = before.serial
         self._described: Mapping[str, Any] | None = None
+        self._unknown_there = False
         if announces:
             self._described = document(settings, version=version, serial=self._serial)
             platforms = {name: entity["platform"] for name, entity in self._described["components"].items()}
             self._remembered = before.announcing(self._place, platforms)
+            # Home Assistant listens to topics of ours only once it has read of them: what came before is missed.
+            self._unknown_there = before.current != self._place or before.components != platforms
         else:
             self._remembered = before.withdrawing()
         # Before the broker knows of it: whatever happens then, a later run can take it back.
@@ -109,13 +112,16 @@ class HomeAssistantDiscovery:
                     self._tell_anew = True
 
     def step(self, snapshot: StateSnapshot, now_s: float, line: Line) -> bool:
-        """Clear what was given up; True a moment after Home Assistant has started."""
+        """Clear what was given up; True a moment after Home Assistant has started, or has first heard of entities."""
         with self._lock:
             if self._connected_at_s is None:
                 self._connected_at_s = now_s
             if now_s - self._connected_at_s < _KEPT_COMES_S:
                 return False
             self._clear(line)
+            if self._unknown_there:
+                self._unknown_there = False
+                return True
             if self._tell_anew and self._tell_anew_at_s is None:
                 self._tell_anew_at_s = now_s + self._jitter.uniform(0.0, MAX_JITTER_S)
             if self._tell_anew_at_s is None or now_s < self._tell_anew_at_s:

@@ -19,8 +19,8 @@ MIN_RECONNECT_S, MAX_RECONNECT_S = 1, 5
 _MAX_PACKET_BYTES = MAX_PAYLOAD_BYTES
 # On the way to us at once, of QoS 1: so a flood waits at the broker.
 _RECEIVE_MAXIMUM = 64
-# Discovery, availability, what is to be cleared; unbounded is paho's default.
-_MAX_QUEUED = 64
+# Discovery, availability, answers to as many commands as a broker holds for us; unbounded is paho's default.
+_MAX_QUEUED = 1024
 
 
 def make_client(settings: BrokerSettings, client_id: str, will: Will | None) -> Client:

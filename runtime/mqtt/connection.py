@@ -25,7 +25,7 @@ from .tls import why_alert, why_no_connection
 _log = logging.getLogger(__name__)
 
 # What may wait for a slow line before more is refused; a broker that reads nothing must cost no memory.
-_MAX_UNSENT = 512
+_MAX_UNSENT = 1024
 # Together they keep close() under a second.
 _GOODBYE_S = 0.5
 _STOP_S = 0.4

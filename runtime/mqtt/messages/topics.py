@@ -76,8 +76,9 @@ MUSIC = TopicRule(
     model=MusicMessage,
 )
 COMMAND = TopicRule("cmd/<name>", qos=1, retained=False, direction="to", when="when you want something")
+# A broker drops QoS 0 at a listener that falls behind: an answer must not be lost.
 RESULT = TopicRule(
-    "cmd/<name>/result", qos=0, retained=False, when="as the answer to each command", model=ResultMessage
+    "cmd/<name>/result", qos=1, retained=False, when="as the answer to each command", model=ResultMessage
 )
 CLAIM = TopicRule(
     "claim",

@@ -62,7 +62,13 @@ def test_the_device_is_announced_before_it_is_online(file: Path) -> None:
     one.before_online(line)
     assert list(line.kept) == [KITCHEN]
     assert json.loads(line.kept[KITCHEN])["device"]["sw_version"] == "1.2.3"
-    assert run(one, line) == []
+
+
+def test_a_device_that_is_new_there_tells_all_again_once_it_is_listened_to(file: Path) -> None:
+    line, one = RecordingLine(), discovery(file)
+    assert len(run(one, line)) == 1
+    assert run(one, line, from_s=2 * LONG_S, to_s=3 * LONG_S) == []
+    assert run(discovery(file), line) == []
 
 
 def test_a_start_of_home_assistant_is_answered_once_after_a_moment(file: Path) -> None:
@@ -101,6 +107,7 @@ def test_what_the_line_did_not_take_is_told_again(file: Path) -> None:
 
 
 def test_a_document_of_another_in_our_place_is_answered_with_ours(file: Path, tmp_path: Path) -> None:
+    discovery(file)  # a run before this one
     line, one = RecordingLine(), discovery(file)
     run(one, line, to_s=1.0)
     other = RecordingLine()
@@ -110,6 +117,7 @@ def test_a_document_of_another_in_our_place_is_answered_with_ours(file: Path, tm
 
 
 def test_a_device_deleted_in_home_assistant_is_not_forced_back(file: Path) -> None:
+    discovery(file)  # a run before this one
     line, one = RecordingLine(), discovery(file)
     run(one, line, to_s=1.0)
     tell(one.subscriptions(), KITCHEN, b"", retained=True)

@@ -1,0 +1,80 @@
+"""Tells the service manager that all is well, but only while every part moves; a hung one is named and told no more.
+
+A timer alone would say that all is well of a service whose camera thread has hung for hours. Here the loop asks each
+part how long it has been silent, and itself asks by being called.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+_log = logging.getLogger(__name__)
+
+
+class Manager(Protocol):
+    """The part of ServiceManager that is used here."""
+
+    @property
+    def watchdog_s(self) -> float | None:
+        """Within what time a sign of life is wanted; None where none is."""
+        ...
+
+    def alive(self) -> None:
+        """Every part has moved lately."""
+        ...
+
+    def status(self, text: str) -> None:
+        """One line for people."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the service.
+
+    Attributes:
+        silent_s: for how long it has given no sign of life. A part that waits as it should (a camera that is closed or
+            looked for, a broker that is away) gives signs: it tries again and again.
+        limit_s: past this it hangs.
+    """
+
+    silent_s: Callable[[], float]
+    limit_s: float
+
+
+class Watchdog:
+    """Steps with the loop."""
+
+    def __init__(self, manager: Manager, parts: Mapping[str, Part]) -> None:
+        """Watch the parts, by name."""
+        self._manager = manager
+        self._parts = parts
+        # A third of what is asked for, as sd_watchdog_enabled(3) advises half: a busy moment must not end the service.
+        self._every_s = None if manager.watchdog_s is None else manager.watchdog_s / 3
+        self._told_at_s = float("-inf")
+        self._hanging: tuple[str, ...] = ()
+
+    def step(self, now_s: float, status: str) -> None:
+        """Look at the parts, at most every third of the watchdog's time.
+
+        Args:
+            now_s: monotonic seconds.
+            status: a line for `systemctl status`; nothing of feelings.
+        """
+        if self._every_s is None or now_s - self._told_at_s < self._every_s:
+            return
+        self._told_at_s = now_s
+        hanging = tuple(name for name, part in self._parts.items() if part.silent_s() > part.limit_s)
+        if hanging != self._hanging and hanging:
+            _log.error(
+                "no sign of life from: %s; the service manager is told no more that all is well", ", ".join(hanging)
+            )
+        self._hanging = hanging
+        if hanging:
+            self._manager.status(f"hangs: {', '.join(hanging)}")
+            return
+        self._manager.status(status)
+        self._manager.alive()

@@ -1,0 +1,123 @@
+"""The watchdog and the line to systemd, over a real notify socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emomusic_edge.runtime.service_manager import ServiceManager
+from emomusic_edge.runtime.watchdog import Part, Watchdog
+
+
+class NotifySocket:
+    """What systemd would hear."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.setblocking(False)
+
+    def heard(self) -> list[str]:
+        """All since the last call."""
+        words = []
+        while True:
+            try:
+                words.append(self._socket.recv(4096).decode())
+            except BlockingIOError:
+                return words
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NotifySocket]:
+    notify = NotifySocket(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(notify.path))
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+    yield notify
+    notify.close()
+
+
+def test_the_words_that_systemd_hears(systemd: NotifySocket) -> None:
+    manager = ServiceManager()
+    with manager.loading():
+        pass
+    manager.ready()
+    manager.status("10 frames a second")
+    manager.status("10 frames a second")
+    manager.alive()
+    manager.stopping()
+    assert systemd.heard() == [
+        "EXTEND_TIMEOUT_USEC=60000000",
+        "READY=1",
+        "STATUS=10 frames a second",
+        "WATCHDOG=1",
+        "STOPPING=1",
+    ]
+    assert manager.watchdog_s == 30.0
+
+
+def test_without_systemd_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    manager = ServiceManager()
+    with manager.loading():
+        manager.ready()
+    assert manager.watchdog_s is None
+
+
+@pytest.mark.parametrize(("usec", "pid"), [("30000000", "1"), ("0", ""), ("soon", ""), ("-5", "")])
+def test_a_watchdog_that_is_not_ours_is_none(usec: str, pid: str) -> None:
+    environ = {"WATCHDOG_USEC": usec, **({"WATCHDOG_PID": pid} if pid else {})}
+    assert ServiceManager(environ).watchdog_s is None
+
+
+def test_a_hung_part_stops_the_pings_and_is_named_until_it_moves(systemd: NotifySocket) -> None:
+    silent_s = {"capture": 0.0, "audio": 0.0}
+    parts = {name: Part(lambda name=name: silent_s[name], limit_s=20.0) for name in silent_s}  # type: ignore[misc]
+    watchdog = Watchdog(ServiceManager(), parts)
+    watchdog.step(0.0, "well")
+    assert systemd.heard() == ["STATUS=well", "WATCHDOG=1"]
+    silent_s["audio"] = 21.0
+    watchdog.step(10.0, "well")
+    watchdog.step(20.0, "well")
+    assert systemd.heard() == ["STATUS=hangs: audio"]
+    silent_s["audio"] = 0.0
+    watchdog.step(30.0, "well")
+    assert systemd.heard() == ["STATUS=well", "WATCHDOG=1"]
+
+
+@given(gaps_s=st.lists(st.floats(min_value=0.01, max_value=4.0), min_size=1, max_size=200))
+def test_a_loop_that_steps_is_never_ended_and_pings_are_few(gaps_s: list[float]) -> None:
+    """With steps at most 4 s apart, no gap between pings reaches the 30 s, and pings come at most every 10 s."""
+
+    class Heard:
+        watchdog_s = 30.0
+
+        def __init__(self) -> None:
+            self.at_s: list[float] = []
+            self.now_s = 0.0
+
+        def alive(self) -> None:
+            self.at_s.append(self.now_s)
+
+        def status(self, text: str) -> None:
+            pass
+
+    heard = Heard()
+    watchdog = Watchdog(heard, {"audio": Part(lambda: 0.0, 20.0)})
+    for gap_s in gaps_s:
+        heard.now_s += gap_s
+        watchdog.step(heard.now_s, "")
+    for before_s, after_s in zip(heard.at_s, heard.at_s[1:], strict=False):
+        assert 10.0 - 1e-9 <= after_s - before_s < 15.0
+    assert heard.now_s - heard.at_s[-1] < 15.0

@@ -1,0 +1,90 @@
+"""The programs that an installation calls: accounts, folders, rules, the service manager."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from emomusic_edge.installation.places import SERVICE, UNIT, Places
+from emomusic_edge.installation.steps import Run
+
+_RULES = "emomusic-edge.conf"
+# Enough to see that models, music and pictures come together; a second or two.
+_TRIAL_FRAMES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """The commands for one place and one manager.
+
+    Attributes:
+        root: the system below this folder is meant; None is the running one.
+        booted: whether the manager runs, so that it can be told.
+    """
+
+    places: Places
+    root: Path | None = None
+    booted: bool = True
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a manager to tell of changes."""
+        return self.booted and self.root is None
+
+    def systemctl(self, *words: str, mend: str = "", optional: str = "") -> Run:
+        """`systemctl` for the system, the user, or the system below the root."""
+        scope = ("--user",) if self.places.user else ()
+        return Run(("systemctl", *scope, *self._root(), *words), mend, optional)
+
+    def after_files(self) -> Iterator[Run]:
+        """What makes new files count: the account, the folders, the manager, the camera's name."""
+        if self.places.sysusers is not None:
+            yield Run(("systemd-sysusers", *self._root(), _RULES))
+        if self.places.tmpfiles is not None:
+            yield Run(("systemd-tmpfiles", *self._root(), "--create", _RULES))
+        if self.running:
+            yield self.systemctl("daemon-reload")
+            yield from self.camera_rules()
+
+    def camera_rules(self) -> Iterator[Run]:
+        """Have udev read its rules again and apply them to the cameras that are there."""
+        if self.running and self.places.udev is not None:
+            why = "the rule counts from the next boot on"
+            yield Run(("udevadm", "control", "--reload"), optional=why)
+            yield Run(("udevadm", "trigger", "--subsystem-match=video4linux"), optional=why)
+
+    def starter_set(self, environment: Path) -> Run:
+        """Make the starter models and music as the service's user, and see them run once."""
+        program = (str(environment / "bin" / SERVICE), "demo", "--fast", "--no-mqtt", "--max-frames")
+        mend = "With a network, the same line again. Or without the starter set: --no-starter and models of your own."
+        if self.places.user:
+            return Run((*program, str(_TRIAL_FRAMES)), mend)
+        settings = (
+            f"HOME={self.places.state}",
+            f"EMOMUSIC_PATHS__DATA_DIR={self.places.state}",
+            f"EMOMUSIC_PATHS__CACHE_DIR={self.places.cache}",
+        )
+        return Run(("runuser", "-u", SERVICE, "--", "env", *settings, *program, str(_TRIAL_FRAMES)), mend)
+
+    def enabled(self, *, start: bool) -> Iterator[Run]:
+        """At each boot from now on, and now."""
+        # Links of the system can be made while nothing runs; those of a user only by the user's manager.
+        if self.running or not self.places.user:
+            yield self.systemctl("enable", UNIT)
+        if start and self.running:
+            flag = " --user" if self.places.user else ""
+            yield self.systemctl("restart", UNIT, mend=f"emomusic-edge service logs{flag}")
+
+    def stopped(self) -> Iterator[Run]:
+        """Not now, and not at the next boot."""
+        now = ("--now",) if self.running else ()
+        yield self.systemctl("disable", *now, UNIT, optional="it was not enabled")
+
+    def account_removed(self) -> Run:
+        """The service's user goes."""
+        root = () if self.root is None else ("--root", str(self.root))
+        return Run(("userdel", *root, SERVICE), optional="the account stays")
+
+    def _root(self) -> tuple[str, ...]:
+        return () if self.root is None else (f"--root={self.root}",)

@@ -1,0 +1,102 @@
+"""The steps of an installation, done one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from emomusic_edge.artefacts import write_atomic
+from emomusic_edge.installation.errors import ServiceError
+from emomusic_edge.installation.machine import below
+from emomusic_edge.installation.steps import (
+    KeepFile,
+    MakeFolder,
+    RemoveFile,
+    RemoveFolder,
+    Run,
+    SaveCopy,
+    Step,
+    WriteFile,
+)
+
+# Runs a program and gives its exit code; FileNotFoundError where there is none of that name.
+Runner = Callable[[Sequence[str]], int]
+
+
+def run_program(argv: Sequence[str]) -> int:
+    """On this terminal, from the root folder: the service's user may not enter the one that was typed in."""
+    return subprocess.run(argv, check=False, cwd="/").returncode
+
+
+def carry_out(
+    steps: Iterable[Step], tell: Callable[[str], None], *, root: Path | None = None, run: Runner = run_program
+) -> None:
+    """Do the steps; each is told before it is done.
+
+    Raises:
+        ServiceError: a command failed; what came before it stays, and the same line again goes on from there.
+        OSError: a file or folder could not be written.
+    """
+    # What is installed is read by another user, whatever the mask of the one who installs it.
+    mask = os.umask(0o022)
+    try:
+        for step in steps:
+            tell(str(step))
+            _do(step, root, run, tell)
+    finally:
+        os.umask(mask)
+
+
+def _do(step: Step, root: Path | None, run: Runner, tell: Callable[[str], None]) -> None:
+    match step:
+        case MakeFolder(path, mode):
+            folder = below(root, path)
+            if not folder.is_dir():
+                folder.mkdir(parents=True)
+                folder.chmod(mode)
+        case WriteFile(path, content, mode):
+            write_atomic(below(root, path), content, mode=mode)
+        case SaveCopy(path, copy):
+            shutil.copy2(below(root, path), below(root, copy))
+        case RemoveFile(path):
+            below(root, path).unlink(missing_ok=True)
+        case RemoveFolder(path, whole):
+            _remove_folder(below(root, path), whole=whole)
+        case Run():
+            _run(step, run, tell)
+        case KeepFile():
+            pass
+
+
+def _remove_folder(folder: Path, *, whole: bool) -> None:
+    if folder.is_symlink():
+        raise ServiceError(f"{folder} is a link to {folder.readlink()}, expected a folder.", mend=f"sudo rm {folder}")
+    if whole:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+        return
+    # Not there, or not empty: then it is somebody's.
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _run(step: Run, run: Runner, tell: Callable[[str], None]) -> None:
+    try:
+        code = run(step.argv)
+        failed = f"ended with exit code {code}" if code else ""
+    except OSError as cause:
+        failed = f"cannot be run: {cause.strerror or cause}"
+    if not failed:
+        return
+    if step.optional:
+        tell(f"         (it {failed}; {step.optional})")
+        return
+    raise ServiceError(
+        f"`{shlex.join(step.argv)}` {failed}; what it said stands above.",
+        mend=step.mend or "What was done until then stays; the same line again goes on from there.",
+    )

@@ -1,0 +1,171 @@
+"""`emomusic-edge service` as it is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fake_root import ENVIRONMENT, Machine
+
+from emomusic_edge.cli import main
+from emomusic_edge.installation import ServiceError, source, source_of
+
+
+def run(*words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["service", *words])
+    told = capsys.readouterr()
+    code = ended.value.code
+    return int(code) if code is not None else 0, told.out, told.err
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand-ins for the programs of systemd, which write down how they were called."""
+    folder, log = tmp_path / "bin", tmp_path / "calls"
+    folder.mkdir()
+    for name in ("systemctl", "systemd-sysusers", "systemd-tmpfiles"):
+        (folder / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{log}\n')
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    log.touch()
+    return log
+
+
+def test_a_dry_run_names_every_file_and_command_and_changes_nothing(
+    machine: Machine, calls: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = machine.files()
+    code, out, _ = run("install", "--dry-run", "--root", str(machine.root), "--venv", str(ENVIRONMENT), capsys=capsys)
+    assert code == 0
+    assert machine.files() == before
+    assert calls.read_text() == ""
+    told = out.splitlines()
+    code, out, _ = run(
+        *("install", "--root", str(machine.root), "--venv", str(ENVIRONMENT), "--i-have-read-the-privacy-page"),
+        capsys=capsys,
+    )
+    assert code == 0
+    assert told[0].startswith("ask ")
+    assert [line for line in out.splitlines() if line.startswith(("folder", "write", "run", "keep"))] == told[1:], (
+        "it does what the dry run said"
+    )
+    written = {Path(line.split()[1]) for line in told if line.startswith("write")}
+    assert {machine.here(path) for path in written} == {
+        machine.root / name for name in machine.files() if not name.startswith("opt/")
+    }
+    commands = [line.split(maxsplit=1)[1] for line in told if line.startswith("run ")]
+    assert calls.read_text().splitlines() == commands
+
+
+def test_it_asks_once_and_remembers_the_answer(
+    machine: Machine, calls: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ("install", "--root", str(machine.root), "--venv", str(ENVIRONMENT))
+    code, out, err = run(*line, capsys=capsys)
+    assert code == 1
+    assert "AI Act, Article 5(1)(f)" in out
+    assert "--i-have-read-the-privacy-page" in err
+    assert not machine.here(machine.places.unit).exists()
+    assert run(*line, "--i-have-read-the-privacy-page", capsys=capsys)[0] == 0
+    code, out, _ = run(*line, capsys=capsys)
+    assert code == 0
+    assert "AI Act" not in out
+
+
+def test_uninstall_keeps_the_settings(machine: Machine, calls: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    machine.install()
+    code, out, _ = run("uninstall", "--root", str(machine.root), capsys=capsys)
+    assert code == 0
+    assert "keep     /etc/emomusic-edge" in out
+    assert machine.here(machine.places.settings).exists()
+    assert not machine.here(machine.places.unit).exists()
+    code, _, err = run("uninstall", "--root", str(machine.root), capsys=capsys)
+    assert code == 1
+    assert "Nothing to take away" in err
+
+
+def test_without_root_the_line_with_sudo_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    program = tmp_path / "bin" / "emomusic-edge"
+    program.parent.mkdir()
+    program.touch()
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(sys, "argv", [str(program), "service", "install", "--venv", str(tmp_path)])
+    places = Machine(tmp_path / "root").places
+    monkeypatch.setattr("emomusic_edge.cli.service._places", lambda **_: places)
+    monkeypatch.setattr("emomusic_edge.installation.machine._HIDDEN", ())
+    code, out, err = run("install", "--venv", str(tmp_path), capsys=capsys)
+    assert code == 1
+    assert f"sudo {program} service install --venv {tmp_path}" in err
+    assert out == ""
+
+
+@pytest.mark.skipif(Path("/run/systemd/system").exists(), reason="systemd runs this machine")
+@pytest.mark.parametrize("verb", ["status", "logs"])
+def test_without_systemd_it_says_so(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(verb, capsys=capsys)
+    assert code == 1
+    assert "systemd does not run this machine" in err
+    assert "emomusic-edge run" in err
+
+
+def test_status_tells_and_ends_with_whether_it_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled"}
+
+    def show(line: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        assert line[:3] == ["systemctl", "show", "emomusic-edge.service"]
+        return subprocess.CompletedProcess(line, 0, "".join(f"{name}={value}\n" for name, value in told.items()), "")
+
+    monkeypatch.setattr("emomusic_edge.cli.service._need_systemd", lambda user: None)
+    monkeypatch.setattr(subprocess, "run", show)
+    assert run("status", capsys=capsys)[:2] == (0, "service   running\nat boot   started\n")
+    assert json.loads(run("status", "--json", capsys=capsys)[1]) == told
+    told["ActiveState"] = "inactive"
+    code, out, _ = run("status", capsys=capsys)
+    assert code == 1
+    assert "to do     sudo systemctl start emomusic-edge" in out
+
+
+def test_logs_ask_the_journal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    lines: list[list[str]] = []
+
+    def journal(line: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        lines.append(line)
+        return subprocess.CompletedProcess(line, 0, "", "")
+
+    monkeypatch.setattr("emomusic_edge.cli.service._need_systemd", lambda user: None)
+    monkeypatch.setattr(subprocess, "run", journal)
+    assert run("logs", "-n", "7", "--follow", capsys=capsys)[0] == 0
+    assert lines[0][:3] == ["journalctl", "--unit", "emomusic-edge.service"]
+    assert {"--lines=7", "--follow", "--no-pager"} <= set(lines[0])
+
+
+def test_root_and_user_do_not_go_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run("install", "--user", "--root", str(tmp_path), "--dry-run", capsys=capsys)
+    assert code == 1
+    assert "do not go together" in err
+
+
+# Where the package comes from
+
+
+def test_a_checkout_is_installed_from_its_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(source, "_direct_url", lambda: tmp_path)
+    assert source_of().arguments == (f"{tmp_path}[starter]",)
+    monkeypatch.setattr(source, "_direct_url", lambda: None)
+    assert source_of().arguments[0].startswith("emomusic-edge[starter]==")
+
+
+def test_a_folder_of_wheels_must_hold_this_version(tmp_path: Path) -> None:
+    (tmp_path / "emomusic_edge-99.0-py3-none-any.whl").touch()
+    with pytest.raises(ServiceError, match="no wheel of emomusic-edge") as told:
+        source_of(tmp_path)
+    assert "pip wheel" in told.value.mend

@@ -1,0 +1,87 @@
+"""What systemd tells of the service, in words."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emomusic_edge.installation.service_state import PROPERTIES, meaning_of, parse_properties
+
+
+def told(**properties: str) -> dict[str, str]:
+    loaded = {"LoadState": "loaded", "UnitFileState": "enabled", "Result": "success"}
+    text = "\n".join(f"{name}={value}" for name, value in {**loaded, **properties}.items())
+    return dict(parse_properties(text).lines())
+
+
+def test_running() -> None:
+    lines = told(
+        ActiveState="active",
+        ActiveEnterTimestamp="Fri 2026-11-27 22:47:53 UTC",
+        StatusText="10 frames/s, song 3",
+        MemoryCurrent=str(360 * 2**20),
+        NRestarts="2",
+    )
+    assert lines == {
+        "service": "running since Fri 2026-11-27 22:47:53 UTC",
+        "at boot": "started",
+        "it says": "10 frames/s, song 3",
+        "memory": "360 MB",
+        "restarts": "2 since it was last started by hand",
+    }
+
+
+def test_not_installed() -> None:
+    state = parse_properties("LoadState=not-found\nActiveState=inactive\n")
+    assert not state.running
+    assert dict(state.lines()) == {"service": "not installed", "to do": "sudo emomusic-edge service install"}
+
+
+def test_a_user_is_told_lines_without_sudo() -> None:
+    lines = dict(parse_properties("LoadState=loaded\nActiveState=failed\n", user=True).lines())
+    assert lines["to do"] == "emomusic-edge service logs --user; then: systemctl --user restart emomusic-edge"
+
+
+@pytest.mark.parametrize(
+    ("properties", "because"),
+    [
+        ({"Result": "exit-code", "ExecMainCode": "1", "ExecMainStatus": "75"}, r"exit code 75: another device"),
+        ({"Result": "exit-code", "ExecMainCode": "1", "ExecMainStatus": "203"}, r"exit code 203: the program"),
+        ({"Result": "exit-code", "ExecMainCode": "1", "ExecMainStatus": "99"}, r"exit code 99: see docs/errors.md"),
+        ({"Result": "watchdog", "ExecMainCode": "2", "ExecMainStatus": "6"}, "watchdog"),
+        (
+            {"Result": "start-limit-hit", "ExecMainCode": "1", "ExecMainStatus": "4"},
+            "stays down; exit code 4: a camera",
+        ),
+        ({"Result": "a-later-one"}, "a-later-one"),
+    ],
+)
+def test_it_says_why_it_failed_and_what_to_do(properties: dict[str, str], because: str) -> None:
+    lines = told(ActiveState="failed", **properties)
+    assert because in lines["because"]
+    assert "service logs" in lines["to do"]
+
+
+def test_masked_and_stopped() -> None:
+    assert "unmask" in told(LoadState="masked", ActiveState="inactive")["to do"]
+    assert told(ActiveState="inactive", UnitFileState="disabled")["at boot"] == "not started"
+
+
+def test_memory_that_is_not_counted_is_not_told() -> None:
+    for nothing in ("[not set]", str(2**64 - 1), ""):
+        assert "memory" not in told(ActiveState="active", MemoryCurrent=nothing)
+
+
+@given(st.text(max_size=200))
+def test_any_answer_is_read(text: str) -> None:
+    list(parse_properties("LoadState=loaded\n" + text.replace("NRestarts", "").replace("MemoryCurrent", "")).lines())
+
+
+def test_every_property_that_is_read_is_asked_for() -> None:
+    assert {"LoadState", "ActiveState", "NRestarts", "StatusText"} <= set(PROPERTIES)
+    assert len(set(PROPERTIES)) == len(PROPERTIES)
+
+
+def test_systemds_own_codes_have_words() -> None:
+    assert "mqtt-password" in meaning_of(243)

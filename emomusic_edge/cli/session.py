@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -83,10 +84,14 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
             notice=" · ".join(filter(None, (app.models.notice, calibrated(app.calibration)))),
             broker=app.broker,
         )
-        app.observe(view.update)
-        with view:
+        # A journal keeps what it is given: what people felt is shown to a person, and kept nowhere.
+        kept = writes_to_journal()
+        if not kept:
+            app.observe(view.update)
+        with contextlib.nullcontext() if kept else view:
             told = app.run()
-    console.print(summary_view(told))
+    if not kept:
+        console.print(summary_view(told))
     faults: list[EmomusicError] = []
     if record is not None:
         console.print(f"record: {record.reason or plan.record}", highlight=False, markup=False)
@@ -145,6 +150,15 @@ def calibrated(calibration: Calibration | None) -> str:
     return f"calibrated for {calibration.person}: valence {shift.valence:+.2f}, arousal {shift.arousal:+.2f}"
 
 
+def writes_to_journal() -> bool:
+    """Whether standard output goes to systemd's journal (systemd.exec(5), JOURNAL_STREAM)."""
+    try:
+        found = os.fstat(sys.stdout.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
     """An event that SIGINT and SIGTERM set; a second SIGINT interrupts at once, as ever."""
@@ -165,6 +179,9 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 def _log_to(console: Console, level: str) -> None:
     # The live view tells what is wrong for as long as it is; a log beside it would say it twice.
+    if writes_to_journal():
+        logging.basicConfig(level=level.upper(), format="%(levelname)s %(name)s: %(message)s", force=True)
+        return
     shown = "error" if console.is_terminal and level in ("info", "warning") else level
     handler = RichHandler(console=console, show_path=False, rich_tracebacks=False, markup=False)
     logging.basicConfig(level=shown.upper(), format="%(message)s", handlers=[handler], force=True)

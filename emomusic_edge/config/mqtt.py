@@ -170,7 +170,8 @@ def password_file(mqtt: MqttSettings) -> Path | None:
         return mqtt.password_file
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     credential = Path(folder) / CREDENTIAL if folder else None
-    return credential if credential is not None and credential.is_file() else None
+    # The unit gives an empty one where there is no password.
+    return credential if credential is not None and credential.is_file() and credential.read_bytes().strip() else None
 
 
 def read_password(mqtt: MqttSettings) -> str:

@@ -143,6 +143,11 @@ class Player(Protocol):
         """(song_id, reason) of songs that did not decode (to their end) since the last call; they are not playing."""
         ...
 
+    @property
+    def silent_s(self) -> float:
+        """For how many seconds its thread has given no sign of life; a device that is away is no silence."""
+        ...
+
     def close(self) -> None:
         """Fade out within a fraction of a second and let go of the device."""
         ...
@@ -169,6 +174,11 @@ class Publisher(Protocol):
 
     def reason(self) -> str:
         """Why nothing gets through; empty when all is well."""
+        ...
+
+    @property
+    def silent_s(self) -> float:
+        """For how many seconds its thread has given no sign of life; a broker that is away is no silence."""
         ...
 
     def close(self) -> None:

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
-import sdnotify
 
 from emomusic_edge import __version__
 from emomusic_edge.config import Settings
-from emomusic_edge.contracts import FaceDetector, Player
+from emomusic_edge.contracts import FaceDetector, Player, StateSnapshot
 from emomusic_edge.errors import EmomusicError, SourceError, TwinError
 from emomusic_edge.manifest import MODEL_NAME, Manifest
 from emomusic_edge.runtime.calibration import Calibration
@@ -30,13 +29,18 @@ from emomusic_edge.runtime.predictors import AffectPredictor
 from emomusic_edge.runtime.scheduling import FramePacer, Limits, RateBudget, ScenePace
 from emomusic_edge.runtime.scheduling.machine_load import MachineLoad
 from emomusic_edge.runtime.scheduling.scene_pace import MAX_AGE_S, WORTHWHILE_MODEL_BYTES
+from emomusic_edge.runtime.service_manager import ServiceManager
 from emomusic_edge.runtime.summary import RunSummary
 from emomusic_edge.runtime.timing import FrameTime, RealTime
+from emomusic_edge.runtime.watchdog import Part, Watchdog
 
 from .models import affect_model, face_detector
 from .outside import broker_settings, feed_of, group_of, publisher_of
 from .sound import personal_music, player_of
 from .steadying import fusion_rule, stabilizer_of
+
+# Past these a part hangs. A large song on a slow card takes seconds to open; a name server that is away, half a minute.
+CAMERA_LIMIT_S, SOUND_LIMIT_S, SMART_HOME_LIMIT_S = 20.0, 45.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,8 @@ class App:
         self.broke_off: EmomusicError | None = None
         self._stop = plan.stop or threading.Event()
         self.source_name, self._feed = feed_of(settings, fast=plan.fast, loop=plan.loop)
-        with contextlib.ExitStack() as loaded:
+        self._manager = ServiceManager()
+        with contextlib.ExitStack() as loaded, self._manager.loading():
             self._player = player_of(settings, muted=settings.player.muted or plan.fast)
             # A broker that cannot work is told before the models are loaded.
             if settings.mqtt.enabled:
@@ -101,6 +106,14 @@ class App:
                 scene_pace=ScenePace(max_age_s=_scene_max_age_s(settings)),
                 pacer=_pacer(settings, plan),
             )
+            self._watchdog = Watchdog(
+                self._manager,
+                {
+                    "sound": Part(lambda: self._player.silent_s, SOUND_LIMIT_S),
+                    "smart home": Part(lambda: self._publisher.silent_s, SMART_HOME_LIMIT_S),
+                },
+            )
+            self._observers.append(self._moved)
             self._loop = Loop(parts, frames_per_second=settings.loop.frames_per_second)
             # What a model holds on the GPU is given back when a later part does not work, else at the end of the run.
             self._loaded = loaded.pop_all()
@@ -113,6 +126,13 @@ class App:
             return None
         where = str(mqtt.unix_socket) if mqtt.unix_socket is not None else f"{mqtt.host}:{mqtt.effective_port}"
         return f"{where}, as {mqtt.node}:"
+
+    def _moved(self, snapshot: StateSnapshot) -> None:
+        """The loop has made a step: the other parts are asked whether they move too."""
+        status = f"{snapshot.frames_per_second:.1f} frames a second"
+        for part, reason in snapshot.reasons.items():
+            status += f"; {part}: {reason}"
+        self._watchdog.step(time.monotonic(), status)
 
     def _facts(self) -> DeviceFacts:
         models = self.models
@@ -152,20 +172,15 @@ class App:
                 started.callback(part.close)
                 part.start()
             started_s = time.perf_counter()
-            _tell_systemd("READY=1")
+            self._manager.ready()
             try:
                 self._loop.run(self._stop, max_frames=self._plan.max_frames)
             except SourceError as error:
                 # What was seen until then is not lost: the caller writes it down, then tells the error.
                 self.broke_off = error
-            _tell_systemd("STOPPING=1")
+            self._manager.stopping()
             seconds = time.perf_counter() - started_s
         return self._summary.finish(seconds, self.models.providers, dropped=self._feed.dropped)
-
-
-def _tell_systemd(state: str) -> None:
-    """A word to the service manager; of no effect when there is none."""
-    sdnotify.SystemdNotifier().notify(state)
 
 
 def _models_and_music(

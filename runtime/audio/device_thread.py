@@ -15,6 +15,8 @@ from .shared import CROSSFADE_S, Shared, Wish
 
 _ALIVE_POLL_S = 0.5
 _JOIN_S = 1.5
+# While a device is away, how often the thread shows that it waits and does not hang.
+_SIGN_S = 5.0
 _LATE_START_S = 1.0
 """Beyond what opening a file takes: its disk slept, or a network drive hung."""
 
@@ -38,11 +40,17 @@ class DeviceThread:
         # What the device does, when to try it again, which change of song came before it was there.
         self._done = Wish()
         self._retry_at_s = 0.0
+        self._moved_at_s = time.monotonic()
         self._late_ticket = 0
 
     def start(self) -> None:
         """Begin; `shared.attempted` tells when the device has answered or not."""
         self._thread.start()
+
+    @property
+    def silent_s(self) -> float:
+        """For how long it has given no sign of life."""
+        return time.monotonic() - self._moved_at_s
 
     def join(self) -> None:
         """Wait a moment for the end after `shared.closing` was set."""
@@ -54,10 +62,13 @@ class DeviceThread:
         shared = self._shared
         while True:
             with shared.changed:
-                wait_s = _ALIVE_POLL_S if shared.open else self._retry_at_s - time.monotonic()
+                self._moved_at_s = time.monotonic()
+                wait_s = _ALIVE_POLL_S if shared.open else min(self._retry_at_s - self._moved_at_s, _SIGN_S)
                 shared.changed.wait_for(lambda: shared.closing or (shared.open and self._pending()), max(0.0, wait_s))
                 if shared.closing:
                     break
+                if not shared.open and time.monotonic() < self._retry_at_s:
+                    continue
                 wish = shared.wish
             try:
                 if not shared.open:

@@ -122,6 +122,11 @@ class MusicPlayer:
             failures, shared.failures = shared.failures, []
             return failures
 
+    @property
+    def silent_s(self) -> float:
+        """See Player.silent_s."""
+        return 0.0 if self._device is None else self._device.silent_s
+
     def close(self) -> None:
         """See Player.close. Harmless when called twice or without start()."""
         shared = self._shared

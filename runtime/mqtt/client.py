@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from .broker import BrokerSettings
 from .commands import MAX_PAYLOAD_BYTES
-from .line import Received, Will
+from .line import Received, Subscription, Will
 from .tls import FreshContext
 
 # A broker that restarts, or a Wi-Fi that hiccups, is back within this time: nobody needs to hear of it.
@@ -91,3 +94,18 @@ def received(message: MQTTMessage) -> Received:
         correlation=getattr(properties, "CorrelationData", None),
         packet_id=message.mid,
     )
+
+
+def filters(
+    settings: BrokerSettings, subscriptions: Sequence[Subscription]
+) -> list[tuple[str, int | SubscribeOptions]]:
+    """Subscriptions as paho takes them; MQTT 3.1.1 knows the quality of service alone."""
+    if settings.protocol != "5":
+        return [(one.pattern, int(one.qos)) for one in subscriptions]
+    return [(one.pattern, _options(one)) for one in subscriptions]
+
+
+def _options(subscription: Subscription) -> SubscribeOptions:
+    keep = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE if subscription.kept else SubscribeOptions.RETAIN_DO_NOT_SEND
+    # As published: a command that was sent to be kept is told apart and refused.
+    return SubscribeOptions(subscription.qos, noLocal=not subscription.own, retainAsPublished=True, retainHandling=keep)

@@ -14,12 +14,12 @@ from paho.mqtt.enums import LogLevel
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from .broker import BrokerSettings
-from .client import MAX_RECONNECT_S, connect_properties, make_client, publish_properties, received
+from .client import MAX_RECONNECT_S, connect_properties, filters, make_client, publish_properties, received
 from .line import Qos, Subscription, Will
 from .login import password_now
+from .reasons import why_lost, why_refused, why_unanswered
 from .tls import why_alert, why_no_connection
 
 _log = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ class BrokerConnection:
         self._alert = ""
         self._network_thread: threading.Thread | None = None
         self._revive_at_s = 0.0
+        self._moved_at_s = clock()
         self._unsent = 0
         self._unsent_lock = threading.Lock()
         self._topics: dict[int, str] = {}
@@ -137,6 +138,11 @@ class BrokerConnection:
         with self._unsent_lock:
             self._unsent = max(0, self._unsent - 1)
 
+    @property
+    def silent_s(self) -> float:
+        """For how long the network thread has given no sign of life; it pings or tries to connect every few seconds."""
+        return 0.0 if self._network_thread is None else self._clock() - self._moved_at_s
+
     def ask_kept(self) -> None:
         """Have the broker send once more what it has retained of what we listen to."""
         kept = [subscription for subscription in self._subscriptions if subscription.kept]
@@ -200,17 +206,13 @@ class BrokerConnection:
         self._reason = reason
 
     def _subscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        if not subscriptions:
-            return
-        if self._settings.protocol == "5":
-            self._client.subscribe([(one.pattern, _options(one)) for one in subscriptions])
-        else:
-            self._client.subscribe([(one.pattern, int(one.qos)) for one in subscriptions])
+        self._client.subscribe(filters(self._settings, subscriptions))
 
     # From here on, the network thread.
 
     def _before_connect(self, client: Client, _userdata: object) -> None:
         self._network_thread = threading.current_thread()
+        self._moved_at_s = self._clock()
         self._unanswered = True
         self._alert = ""
         self._topics.clear()
@@ -228,20 +230,9 @@ class BrokerConnection:
     def _connect_answered(
         self, client: Client, _userdata: object, _flags: ConnectFlags, code: ReasonCode, _properties: Properties | None
     ) -> None:
-        where = self._settings.where
         self._unanswered = False
         if code.is_failure:
-            if code.getName() in ("Not authorized", "Bad user name or password", "Banned"):
-                who = f"of user {self._settings.username!r}" if self._settings.username else "without a user name"
-                self._broken(
-                    f"broker {where} refused the login {who}: set mqtt.username and the password in mqtt.password_file"
-                )
-            elif code.getName() == "Unsupported protocol version":
-                self._broken(
-                    f'broker {where} does not speak MQTT {self._settings.protocol}: set mqtt.protocol = "3.1.1"'
-                )
-            else:
-                self._broken(f"broker {where} refused the connection: {code.getName()}")
+            self._broken(why_refused(self._settings, code.getName()))
             return
         if self._closing:
             client.disconnect()
@@ -259,19 +250,13 @@ class BrokerConnection:
         _properties: Properties | None,
     ) -> None:
         # It can come twice for one loss, and after a refusal that has told its own reason.
-        where = self._settings.where
-        if code.getName() == "Session taken over":
-            self._broken(f"another client on the broker {where} came in under our name and threw us out")
-        elif self._connected and code.getName() == "Keep alive timeout":
-            self._broken(f"broker {where} has fallen silent; connecting anew")
+        name = code.getName()
+        if name == "Session taken over":
+            self._broken(f"another client on the broker {self._settings.where} came in under our name and threw us out")
         elif self._connected:
-            self._broken(f"broker {where} went away ({code.getName()}); reconnecting")
-        elif self._unanswered and self._alert:
-            self._broken(self._alert)
-        elif self._unanswered and code.getName() == "Keep alive timeout":
-            self._broken(f"broker {where} takes the connection but says nothing: is it stuck, or another program?")
+            self._broken(why_lost(self._settings, name))
         elif self._unanswered:
-            self._broken(f"broker {where} hung up without an answer: is this the port for TLS, or for plaintext?")
+            self._broken(self._alert or why_unanswered(self._settings, name))
         self._connected = self._unanswered = False
 
     def _subscribed(
@@ -317,12 +302,9 @@ class BrokerConnection:
                 _log.exception("a message on %.200r could not be taken", came.topic)
 
     def _logged(self, _client: Client, _userdata: object, level: int, text: str) -> None:
+        # paho tells of each packet and each attempt; of what we send, on our own threads.
+        if threading.current_thread() is self._network_thread:
+            self._moved_at_s = self._clock()
         # With TLS 1.3 a refused client certificate shows only in what paho logs of its first read.
         if self._unanswered and level == LogLevel.MQTT_LOG_ERR:
             self._alert = self._alert or why_alert(self._settings, text)
-
-
-def _options(subscription: Subscription) -> SubscribeOptions:
-    keep = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE if subscription.kept else SubscribeOptions.RETAIN_DO_NOT_SEND
-    # As published: a command that was sent to be kept is told apart and refused.
-    return SubscribeOptions(subscription.qos, noLocal=not subscription.own, retainAsPublished=True, retainHandling=keep)

@@ -155,6 +155,11 @@ class MqttPublisher:
         """Why nothing gets through; empty when all is well."""
         return self._identity.twin or self._connection.reason() or self._identity.unheard
 
+    @property
+    def silent_s(self) -> float:
+        """See Publisher.silent_s."""
+        return self._connection.silent_s
+
     def close(self) -> None:
         """Say goodbye (availability offline) and disconnect, within a second."""
         if self._connection.ready:
@@ -281,6 +286,11 @@ class NullPublisher:
     def reason(self) -> str:
         """Empty: being off is what was asked for."""
         return ""
+
+    @property
+    def silent_s(self) -> float:
+        """0: there is no thread."""
+        return 0.0
 
     def close(self) -> None:
         """Nothing to close."""

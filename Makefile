@@ -9,11 +9,12 @@ HSEMOTION := .venv-hsemotion
 FER := .venv-fer
 HAAR := .venv-haar
 NODE_RED := .venv-node-red
+BOOT_IMAGE := $(HOME)/.cache/emomusic-edge/boot
 HOME_ASSISTANT := .venv-home-assistant
 PIP_QUIET := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-pythons lint types broker oracle rtx bench bench-quick peer-torch peer-hsemotion peer-fer peer-haar bench-export bench-index bench-playback roofline soak faults ha-check node-red-check boot-check bench-fleet bench-groups locks sbom export-pictures pictures music-pictures clean
+.PHONY: help demo test test-fast test-pythons lint types broker systemd-analyze oracle rtx bench bench-quick peer-torch peer-hsemotion peer-fer peer-haar bench-export bench-index bench-playback roofline soak faults ha-check node-red-check boot-check bench-fleet bench-groups locks sbom export-pictures pictures music-pictures clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +22,7 @@ help: ## what can be made
 demo: $(VENV)/.installed ## set up everything and run: camera or demo clip in, music out
 	@$(BIN)/emomusic-edge demo $(ARGS)
 
-test: $(VENV)/.installed-export broker lint types oracle rtx ## set up everything and pass the tests
+test: $(VENV)/.installed-export broker systemd-analyze lint types oracle rtx ## set up everything and pass the tests
 	MEDIAPIPE_PYTHON=$(wildcard $(CURDIR)/$(ORACLE)/bin/python) \
 	TENSORRT_RTX_PYTHON=$(wildcard $(CURDIR)/$(RTX)/bin/python) $(BIN)/pytest
 
@@ -74,6 +75,10 @@ node-red-check: $(VENV)/.installed-test broker $(NODE_RED)/.installed ## Node-RE
 $(NODE_RED)/.installed: .ci/node_red_environment $(wildcard tests/runtime/node_red/package*.json)
 	@.ci/node_red_environment $(NODE_RED)
 
+boot-check: $(VENV)/.installed-test ## a Debian with systemd boots, installs the service, kills it, watches it return
+	@.ci/boot_image $(BOOT_IMAGE)
+	BOOT_IMAGE=$(BOOT_IMAGE) $(BIN)/pytest -m boot tests/systemd
+
 # A peer that does not install is told in the table, with the reason; the others are measured all the same.
 bench: $(VENV)/.installed-export ## measure against the goals and the peers: about a quarter of an hour, the first time longer
 	@for peer in broker oracle peer-hsemotion peer-fer peer-haar; do \
@@ -112,6 +117,9 @@ lint: $(VENV)/.installed-test ## ruff
 
 types: $(VENV)/.installed-test ## mypy, strict, on what ships
 	$(BIN)/mypy -p emomusic_edge
+
+systemd-analyze:
+	@.ci/ensure_systemd_analyze
 
 broker:
 	@.ci/ensure_mosquitto

@@ -98,7 +98,7 @@ def received(message: MQTTMessage) -> Received:
 
 def filters(
     settings: BrokerSettings, subscriptions: Sequence[Subscription]
-) -> list[tuple[str, int | SubscribeOptions]]:
+) -> list[tuple[str, int]] | list[tuple[str, SubscribeOptions]]:
     """Subscriptions as paho takes them; MQTT 3.1.1 knows the quality of service alone."""
     if settings.protocol != "5":
         return [(one.pattern, int(one.qos)) for one in subscriptions]

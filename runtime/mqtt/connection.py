@@ -147,7 +147,7 @@ class BrokerConnection:
         """Have the broker send once more what it has retained of what we listen to."""
         kept = [subscription for subscription in self._subscriptions if subscription.kept]
         if self._connected and kept:
-            self._subscribe(kept)
+            self._client.subscribe(filters(self._settings, kept))
 
     def reason(self) -> str:
         """Why nothing gets through; empty when all is well."""
@@ -205,9 +205,6 @@ class BrokerConnection:
             _log.warning("%s", reason)
         self._reason = reason
 
-    def _subscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        self._client.subscribe(filters(self._settings, subscriptions))
-
     # From here on, the network thread.
 
     def _before_connect(self, client: Client, _userdata: object) -> None:
@@ -237,7 +234,7 @@ class BrokerConnection:
         if self._closing:
             client.disconnect()
         elif self._subscriptions:
-            self._subscribe(self._subscriptions)
+            client.subscribe(filters(self._settings, self._subscriptions))
         else:
             self._greet()
 

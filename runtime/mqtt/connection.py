@@ -126,7 +126,12 @@ class BrokerConnection:
         properties = None
         if self._settings.protocol == "5":
             properties = publish_properties(expires_s, response_topic, correlation)
-        info = self._client.publish(topic, payload, qos, retained, properties)
+        try:
+            info = self._client.publish(topic, payload, qos, retained, properties)
+        except ValueError:
+            # A topic that no broker should have let through; paho says what of it.
+            self._no_longer_unsent()
+            raise
         if info.rc:
             # QoS 1 without a line is kept by paho all the same, as far as its bounded queue holds it, and sent later.
             self._no_longer_unsent()
@@ -259,7 +264,9 @@ class BrokerConnection:
     def _subscribed(
         self, _client: Client, _userdata: object, _mid: int, codes: list[ReasonCode], _properties: Properties | None
     ) -> None:
-        refused = [one.pattern for one, code in zip(self._subscriptions, codes, strict=False) if code.is_failure]
+        kept = [one for one in self._subscriptions if one.kept]
+        asked = kept if len(codes) == len(kept) else self._subscriptions  # by ask_kept(), or on connecting
+        refused = [one.pattern for one, code in zip(asked, codes, strict=False) if code.is_failure]
         if not self._connected:
             # Only now: whoever is told that the device is online may send it a command at once.
             self._greet()

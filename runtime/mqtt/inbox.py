@@ -32,6 +32,19 @@ class CommandRate:
     burst: int = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a command.
+
+    Attributes:
+        refusal: why it was not taken, in one line; empty when it was, now or before its receipt was lost.
+        too_fast: whether it was refused unread, for its rate alone.
+    """
+
+    refusal: str = ""
+    too_fast: bool = False
+
+
 class Inbox:
     """Filled on the network thread, emptied by the loop."""
 
@@ -45,29 +58,31 @@ class Inbox:
         self._tokens = float(rate.burst)
         self._filled_at_s: float | None = None
 
-    def take(self, name: str, message: Received, now_s: float) -> str:
-        """Take a command in, or say in one line why not.
+    def take(self, name: str, message: Received, now_s: float) -> Verdict:
+        """Take a command in, or say why not.
 
         Args:
             name: the command, e.g. `volume`.
             message: what came.
             now_s: monotonic seconds.
-
-        Returns:
-            Empty when it was taken, or had been taken before and its receipt was lost on the way.
         """
         with self._lock:
             packet = (message.packet_id, message.topic, message.payload)
             if message.duplicate and packet in self._packets:
-                return ""
+                return Verdict()
+            if not self._may(now_s):
+                # Not read at all: what comes too fast must cost as little as can be.
+                refusal = f"more than {self._rate.per_s:g} commands a second; wait a moment and send it again"
+                self._refusals.append(refusal)
+                return Verdict(refusal, too_fast=True)
             try:
-                self._waiting.append(self._read(name, message, now_s))
+                self._waiting.append(self._read(name, message))
             except CommandError as error:
                 self._refusals.append(str(error))
-                return str(error)
+                return Verdict(str(error))
             if message.packet_id:
                 self._packets.append(packet)
-            return ""
+            return Verdict()
 
     def commands(self) -> Sequence[Command]:
         """What was taken since the last call, oldest first."""
@@ -83,10 +98,7 @@ class Inbox:
             self._refusals.clear()
         return refusals
 
-    def _read(self, name: str, message: Received, now_s: float) -> Command:
-        if not self._may(now_s):
-            # Not read at all: what comes too fast must cost as little as can be.
-            raise CommandError(f"more than {self._rate.per_s:g} commands a second; wait a moment and send it again")
+    def _read(self, name: str, message: Received) -> Command:
         if message.retained:
             raise CommandError(f"{name!a}: a command must not be retained; send it again without the retain flag")
         command = parse_command(name, message.payload)

@@ -212,15 +212,18 @@ class MqttPublisher:
         if message.retained and not message.payload:
             return  # somebody clears what was retained
         name = message.topic.rsplit("/", 1)[-1]
-        refusal = self._inbox.take(name, message, self._clock())
+        verdict = self._inbox.take(name, message, self._clock())
         if message.retained:
             # It would come back at every restart of a broker that keeps it.
             self._connection.send(message.topic, b"", qos=1, retained=True)
-        result = ResultMessage(at=self._wall_clock(), ok=not refusal, reason=refusal)
+        result = ResultMessage(at=self._wall_clock(), ok=not verdict.refusal, reason=verdict.refusal)
         topic, correlation = self._settings.topic(f"cmd/{name}/result"), None
         if self._may_answer_on(message.response_topic):
             topic, correlation = message.response_topic, message.correlation
-        self._connection.send(topic, result.payload(), qos=RESULT.qos, correlation=correlation)
+        # Answers to a flood wait for no receipts: the queue of those would overflow. With QoS 0 they leave on the line
+        # before the receipts of their commands, and so hold the flood back.
+        qos = 0 if verdict.too_fast else RESULT.qos
+        self._connection.send(topic, result.payload(), qos=qos, correlation=correlation)
 
     def _may_answer_on(self, topic: str) -> bool:
         """Whether an answer may go there: never where it could be taken for a command, a state or a discovery."""

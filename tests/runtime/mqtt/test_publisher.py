@@ -571,6 +571,16 @@ def test_a_flood_is_bounded_answered_and_survived(broker: Broker, listener: List
         assert publisher.reason() == ""
 
 
+def test_what_can_not_be_sent_takes_no_place_on_the_line(broker: Broker, listener: Listener) -> None:
+    with publishing(settings(broker.port)) as publisher:
+        connected(publisher)
+        for _ in range(2_000):
+            with pytest.raises(ValueError, match="topic"):
+                publisher._connection.send("kitchen/#", "x")
+        listener.send(f"{NODE}/cmd/skip")
+        assert listener.wait(f"{NODE}/cmd/skip/result").json["ok"]
+
+
 def test_the_loop_is_never_held_up_by_a_frozen_broker(broker: Broker, listener: Listener) -> None:
     """publish() returns though the broker reads nothing, and what piles up is a handful of messages."""
     clock = Clock()

@@ -269,7 +269,7 @@ class Loop:
             _log.warning("%s", refusal)
             self._refused.note(refusal, now_s)
         reasons = {
-            "camera": self._parts.feed.reason,
+            "camera": self._parts.feed.reason or self._parts.feed.trouble,
             "models": self._perception.reason,
             "pace": self._pacer.reason,
             "audio": music.reason,

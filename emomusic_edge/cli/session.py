@@ -73,7 +73,9 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
     _log_to(console, settings.log.level)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
-        app = App(settings, RunPlan(plan.fast, plan.max_frames, stop, plan.loop))
+        # Nobody sits before a service to plug the camera in and start it again.
+        waits = "NOTIFY_SOCKET" in os.environ
+        app = App(settings, RunPlan(plan.fast, plan.max_frames, stop, plan.loop, waits))
         # Only now: a run that cannot start leaves an earlier record as it is.
         record = stack.enter_context(RecordWriter(plan.record)) if plan.record is not None else None
         if record is not None:

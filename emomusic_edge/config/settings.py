@@ -35,7 +35,7 @@ class CameraSettings(Section):
     ] = 1.0
     open_retry_s: Annotated[
         float, Field(ge=0.1, le=3600, description="How long to wait before a lost camera is tried again.")
-    ] = 5.0
+    ] = 2.0
 
 
 class LoopSettings(Section):

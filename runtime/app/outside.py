@@ -11,7 +11,7 @@ from emomusic_edge.errors import ConfigError, SourceError
 from emomusic_edge.paths import DataLayout
 from emomusic_edge.runtime.camera import source_from
 from emomusic_edge.runtime.camera.looped import LoopedSource
-from emomusic_edge.runtime.capture import FastFrames, FrameFeed, LatestFrameCapture
+from emomusic_edge.runtime.capture import FastFrames, FrameFeed, LatestFrameCapture, PictureWatch
 from emomusic_edge.runtime.groups.group import Group
 from emomusic_edge.runtime.groups.messages import GroupSettings
 from emomusic_edge.runtime.home_assistant.discovery import HomeAssistantDiscovery
@@ -22,8 +22,14 @@ from emomusic_edge.runtime.mqtt.messages import DeviceFacts
 from emomusic_edge.runtime.mqtt.publisher import MqttPublisher, NullPublisher
 
 
-def feed_of(settings: Settings, *, fast: bool, loop: bool) -> tuple[str, FrameFeed]:
+def feed_of(settings: Settings, *, fast: bool, loop: bool, waits: bool = False) -> tuple[str, FrameFeed]:
     """The name of the source, and the feed of its frames.
+
+    Args:
+        settings: which source.
+        fast: a file as fast as possible.
+        loop: a file over and over.
+        waits: whether a camera that is not here yet is waited for, instead of an error.
 
     Raises:
         SourceError: there is no camera.
@@ -36,6 +42,7 @@ def feed_of(settings: Settings, *, fast: bool, loop: bool) -> tuple[str, FrameFe
         height_px=camera.height_px,
         frames_per_second=camera.frames_per_second,
         seconds_per_picture=camera.seconds_per_picture,
+        wait=waits and not fast,
     )
     if source is None:
         raise SourceError(
@@ -45,7 +52,10 @@ def feed_of(settings: Settings, *, fast: bool, loop: bool) -> tuple[str, FrameFe
     if loop:
         source = LoopedSource(source, frame_s=1.0 / camera.frames_per_second)
     if not fast:
-        return source.name, LatestFrameCapture(source, pace=not source.live, retry_s=camera.open_retry_s)
+        feed = LatestFrameCapture(
+            source, pace=not source.live, retry_s=camera.open_retry_s, watch=PictureWatch() if source.live else None
+        )
+        return source.name, feed
     if source.live:
         raise ConfigError(
             f"--fast reads a file as fast as it can; {source.name} is a camera.",

@@ -52,12 +52,14 @@ class RunPlan:
         max_frames: stop after that many.
         stop: ends the run when it is set.
         loop: read a file over and over.
+        waits: wait for a camera that is not here yet, as a service does.
     """
 
     fast: bool = False
     max_frames: int | None = None
     stop: threading.Event | None = None
     loop: bool = False
+    waits: bool = False
 
 
 class App:
@@ -75,7 +77,7 @@ class App:
         self._settings = settings
         self.broke_off: EmomusicError | None = None
         self._stop = plan.stop or threading.Event()
-        self.source_name, self._feed = feed_of(settings, fast=plan.fast, loop=plan.loop)
+        self.source_name, self._feed = feed_of(settings, fast=plan.fast, loop=plan.loop, waits=plan.waits)
         self._manager = ServiceManager()
         with contextlib.ExitStack() as loaded, self._manager.loading():
             self._player = player_of(settings, muted=settings.player.muted or plan.fast)
@@ -109,6 +111,7 @@ class App:
             self._watchdog = Watchdog(
                 self._manager,
                 {
+                    "camera": Part(lambda: self._feed.silent_s, CAMERA_LIMIT_S),
                     "sound": Part(lambda: self._player.silent_s, SOUND_LIMIT_S),
                     "smart home": Part(lambda: self._publisher.silent_s, SMART_HOME_LIMIT_S),
                 },

@@ -7,14 +7,9 @@ import logging
 import os
 import re
 import struct
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-from emomusic_edge.contracts import FrameSource
-from emomusic_edge.errors import SourceError
 
 DEV = Path("/dev")
 BY_ID = DEV / "v4l" / "by-id"
@@ -33,8 +28,6 @@ _CAP_META_CAPTURE = 0x00800000
 _CAP_DEVICE_CAPS = 0x80000000
 
 _log = logging.getLogger(__name__)
-
-SourceT = TypeVar("SourceT", bound=FrameSource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +90,7 @@ def query_capability(path: Path) -> Capability | None:
 
 
 def cameras(dev: Path = DEV, query: Callable[[Path], Capability | None] = query_capability) -> tuple[CameraNode, ...]:
-    """The nodes that give pictures, lowest number first; those that may not be opened are left out with a warning."""
+    """The nodes that give pictures, lowest number first; those that may not be opened are left out."""
     links = {}
     by_id = dev / "v4l" / "by-id"
     if by_id.is_dir():
@@ -107,25 +100,8 @@ def cameras(dev: Path = DEV, query: Callable[[Path], Capability | None] = query_
         try:
             capability = query(node)
         except OSError as cause:
-            _log.warning("%s is passed over: %s", node, cause.strerror or cause)
+            _log.info("%s is passed over: %s", node, cause.strerror or cause)
             continue
         if capability is not None and capability.captures:
             found.append(CameraNode(path=node, by_id=links.get(node.resolve()), card=capability.card))
     return tuple(found)
-
-
-def first_camera(make: Callable[[str], SourceT], nodes: Iterable[CameraNode]) -> SourceT | None:
-    """The first camera that opens and gives a picture, closed again; None when none does."""
-    for node in nodes:
-        source = make(str(node.device))
-        try:
-            source.open()
-            source.read()
-        except SourceError as cause:
-            _log.warning("%s (%s) is passed over: %s", node.device, node.card, cause)
-            continue
-        finally:
-            with suppress(SourceError):
-                source.close()
-        return source
-    return None

@@ -48,17 +48,27 @@ def capture_from(path: str, backend: int, parameters: Sequence[int] = ()) -> Cap
     return cv2.VideoCapture(path, backend, list(parameters))
 
 
+def read_bytes(capture: Capture, name: str) -> Any | None:
+    """What the capture gives, as it is; None where it gives nothing.
+
+    Raises:
+        SourceError: OpenCV failed.
+    """
+    try:
+        ok, given = capture.read()
+    except cv2.error as cause:
+        raise SourceError(f"{name} does not decode: {cause.err or cause}.") from cause
+    return given if ok else None
+
+
 def read_picture(capture: Capture, name: str) -> Image | None:
     """The next picture, uint8 [H, W, 3] BGR; None where the capture gives none.
 
     Raises:
         SourceError: OpenCV failed, or what came is no 8-bit colour picture.
     """
-    try:
-        ok, picture = capture.read()
-    except cv2.error as cause:
-        raise SourceError(f"{name} does not decode: {cause.err or cause}.") from cause
-    if not ok or picture is None:
+    picture = read_bytes(capture, name)
+    if picture is None:
         return None
     if picture.dtype == np.uint8 and picture.ndim == 2:
         picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)

@@ -9,11 +9,18 @@ from pathlib import Path
 
 import cv2
 
-from emomusic_edge.contracts import Frame
+from emomusic_edge.contracts import Frame, Image
 from emomusic_edge.errors import SourceError
 
 from .discover import BY_ID, DEV, Capability, query_capability
-from .opencv import Capture, capture_from, read_picture
+from .mjpg import MjpgDecoder
+from .opencv import Capture, capture_from, read_bytes, read_picture
+
+_MJPG = cv2.VideoWriter.fourcc(*"MJPG")
+
+# Nothing but broken pictures for so long, and the camera is opened anew.
+_CORRUPT_S = 2.0
+_MEND_BROKEN = "try another cable or USB port, and no hub in between"
 
 
 def device_path(device: str) -> Path:
@@ -61,7 +68,7 @@ class UsbCamera:
         self._device = device_path(device)
         self._wishes = (
             # the pixel format first: it decides which sizes and rates there are
-            (cv2.CAP_PROP_FOURCC, float(cv2.VideoWriter.fourcc(*"MJPG"))),
+            (cv2.CAP_PROP_FOURCC, float(_MJPG)),
             (cv2.CAP_PROP_FRAME_WIDTH, float(width_px)),
             (cv2.CAP_PROP_FRAME_HEIGHT, float(height_px)),
             (cv2.CAP_PROP_FPS, frames_per_second),
@@ -70,12 +77,22 @@ class UsbCamera:
         self._query = query
         self._connect = connect
         self._capture: Capture | None = None
+        self._decoder: MjpgDecoder | None = None
         self._seq = 0
 
     @property
     def name(self) -> str:
         """The device's path."""
         return str(self._device)
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong though pictures come: most of them are broken, and passed over. Empty when all is well."""
+        if self._decoder is None or not self._decoder.most_corrupt:
+            return ""
+        return (
+            f"most pictures of {self.name} are broken and passed over ({self._decoder.corrupt} so far); {_MEND_BROKEN}"
+        )
 
     def open(self) -> None:
         """Take the camera.
@@ -106,31 +123,49 @@ class UsbCamera:
             )
         for prop, value in self._wishes:
             capture.set(prop, value)
+        # Undecoded, so that a broken picture is seen as one; a camera that knows no MJPG is converted by OpenCV.
+        on_v4l2 = capture.get(cv2.CAP_PROP_BACKEND) == cv2.CAP_V4L2
+        compressed = on_v4l2 and int(capture.get(cv2.CAP_PROP_FOURCC)) == _MJPG
+        self._decoder = MjpgDecoder() if compressed and capture.set(cv2.CAP_PROP_CONVERT_RGB, 0.0) else None
         self._capture = capture
 
     def read(self) -> Frame | None:
         """The next frame; blocks until the camera gives one (Video4Linux gives up after 10 s). Never None.
 
         Raises:
-            SourceError: the camera is not open, was unplugged, or gives no pictures.
+            SourceError: the camera is not open, was unplugged, or gives no pictures, or broken ones only for 2 s.
         """
         if self._capture is None:
             raise SourceError(f"{self.name} is not open.")
-        image = read_picture(self._capture, self.name)
-        if image is None:
-            raise SourceError(
-                f"{self.name} gives no picture: it was unplugged, hangs, or another programme is using it.",
-                mend="check the cable and the USB power; `fuser -v` on the device tells who has it",
-            )
+        image = self._picture(self._capture)
         frame = Frame(seq=self._seq, captured_at_s=self._clock(), image=image)
         self._seq += 1
         return frame
+
+    def _picture(self, capture: Capture) -> Image:
+        """The next picture that is whole."""
+        began_s = self._clock()
+        while True:
+            given = read_picture(capture, self.name) if self._decoder is None else read_bytes(capture, self.name)
+            if given is None:
+                raise SourceError(
+                    f"{self.name} gives no picture: it was unplugged, hangs, or another programme is using it.",
+                    mend="check the cable and the USB power; `fuser -v` on the device tells who has it",
+                )
+            image = given if self._decoder is None else self._decoder.decode(given)
+            if image is not None:
+                return image
+            if self._clock() - began_s > _CORRUPT_S:
+                raise SourceError(
+                    f"{self.name} gives broken pictures only: none of those of the last {_CORRUPT_S:g} s decodes.",
+                    mend=_MEND_BROKEN,
+                )
 
     def close(self) -> None:
         """Let go of the camera; its light goes out."""
         if self._capture is not None:
             self._capture.release()
-        self._capture = None
+        self._capture = self._decoder = None
 
 
 def device_error(name: str, cause: OSError) -> SourceError:

@@ -3,5 +3,6 @@
 from .fast_frames import FastFrames
 from .feed import FrameFeed
 from .latest_frame import LatestFrameCapture
+from .picture_watch import PictureWatch
 
-__all__ = ["FastFrames", "FrameFeed", "LatestFrameCapture"]
+__all__ = ["FastFrames", "FrameFeed", "LatestFrameCapture", "PictureWatch"]

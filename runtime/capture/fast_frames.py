@@ -50,6 +50,16 @@ class FastFrames:
         return self._reason
 
     @property
+    def trouble(self) -> str:
+        """Empty: what is wrong with a file ends it."""
+        return ""
+
+    @property
+    def silent_s(self) -> float:
+        """0: there is no thread."""
+        return 0.0
+
+    @property
     def dropped(self) -> int:
         """How many frames lay between the ticks."""
         return self._dropped

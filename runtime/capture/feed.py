@@ -21,6 +21,16 @@ class FrameFeed(Protocol):
         ...
 
     @property
+    def trouble(self) -> str:
+        """What is wrong though frames come, e.g. that most pictures of the camera are broken; empty when nothing is."""
+        ...
+
+    @property
+    def silent_s(self) -> float:
+        """For how many seconds its thread has given no sign of life; a camera that is away or closed is no silence."""
+        ...
+
+    @property
     def dropped(self) -> int:
         """How many frames the source gave that the loop did not take."""
         ...

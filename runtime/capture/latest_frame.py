@@ -14,6 +14,9 @@ from dataclasses import replace
 from emomusic_edge.contracts import Frame, FrameSource
 from emomusic_edge.errors import SourceError
 
+from .camera_seams import Interruptible, Troubled
+from .picture_watch import PictureWatch
+
 _log = logging.getLogger(__name__)
 
 # A file that decodes slower than it plays falls behind; past this it plays slower instead of ever later.
@@ -26,15 +29,17 @@ _JOIN_S = 0.8
 class LatestFrameCapture:
     """One thread reads the source; `next` gives the newest frame.
 
-    A camera that fails is closed and opened again every `retry_s`.
+    A camera that fails is closed and opened again; between two attempts lies `retry_s` at least, so that one that ran
+    well until then is tried at once.
 
     Args:
         source: opened, read and closed on the capture thread alone.
         pace: play a file in real time, its frames stamped anew with `clock` (first frame = now). Without it, and for a
             camera, the source's own stamps stand.
         clock: monotonic seconds.
-        retry_s: between attempts to open a camera.
+        retry_s: between the beginnings of two attempts to open a camera.
         stall_s: how long a camera may give nothing before `reason` says so.
+        watch: judges a camera's pictures; those it does not believe are not given, and `reason` tells why.
     """
 
     def __init__(
@@ -45,12 +50,14 @@ class LatestFrameCapture:
         clock: Callable[[], float] = time.monotonic,
         retry_s: float = 2.0,
         stall_s: float = 3.0,
+        watch: PictureWatch | None = None,
     ) -> None:
         self._source = source
         self._pace = pace
         self._clock = clock
         self._retry_s = retry_s
         self._stall_s = stall_s
+        self._watch = watch
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         # guards everything below
         self._changed = threading.Condition()
@@ -66,6 +73,7 @@ class LatestFrameCapture:
         self._stood_still_s = 0.0
         self._closing = False
         self._waiting_since_s: float | None = None
+        self._in_source_since_s: float | None = None
 
     @property
     def ended(self) -> bool:
@@ -81,6 +89,17 @@ class LatestFrameCapture:
             if not self._reason and since_s is not None and self._clock() - since_s > self._stall_s:
                 return f"{self._source.name} has given no picture for over {self._stall_s:g} s"
             return self._reason
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong though frames come; empty when nothing is."""
+        return self._source.trouble if isinstance(self._source, Troubled) else ""
+
+    @property
+    def silent_s(self) -> float:
+        """For how long the source has held the thread, in one call."""
+        since_s = self._in_source_since_s
+        return 0.0 if since_s is None else self._clock() - since_s
 
     @property
     def dropped(self) -> int:
@@ -115,6 +134,7 @@ class LatestFrameCapture:
             self._paused, self._slot, self._reason = True, None, ""
             self._waiting_since_s = None
             self._pauses += 1
+            self._interrupt()
             self._changed.notify_all()
 
     def resume(self) -> None:
@@ -123,17 +143,25 @@ class LatestFrameCapture:
             if self._paused:
                 self._stood_still_s += self._clock() - self._paused_at_s
             self._paused = False
+            if isinstance(self._source, Interruptible) and not self._closing:
+                self._source.allow()
             self._changed.notify_all()
 
     def close(self) -> None:
         """Stop the thread; one that blocks in a read is left to end with the process."""
         with self._changed:
             self._closing, self._slot = True, None
+            self._interrupt()
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join(_JOIN_S)
             if self._thread.is_alive():
                 _log.warning("%s blocks and is left behind", self._source.name)
+
+    def _interrupt(self) -> None:
+        """End a read that blocks, where the source can; otherwise the device is held until the read ends."""
+        if isinstance(self._source, Interruptible):
+            self._source.interrupt()
 
     def _run(self) -> None:
         failure: Exception | None = None
@@ -156,25 +184,45 @@ class LatestFrameCapture:
                 self._changed.notify_all()
 
     def _follow_camera(self) -> None:
+        pauses = -1
         while self._wait_while_paused():
+            with self._changed:
+                if self._pauses != pauses and self._watch is not None:
+                    self._watch.forget()
+                pauses = self._pauses
+            began_s = self._clock()
             try:
                 self._wait_begins()
-                self._source.open()
-                while (frame := self._source.read()) is not None and self._offer(frame):
+                self._open()
+                while (frame := self._read()) is not None and self._offer_if_believed(frame):
                     self._wait_begins()
             except SourceError as cause:
                 self._source.close()
-                self._wait_to_retry(cause)
+                self._wait_to_retry(cause, began_s, pauses)
             finally:
                 self._source.close()
 
+    def _open(self) -> None:
+        self._in_source_since_s = self._clock()
+        try:
+            self._source.open()
+        finally:
+            self._in_source_since_s = None
+
+    def _read(self) -> Frame | None:
+        self._in_source_since_s = self._clock()
+        try:
+            return self._source.read()
+        finally:
+            self._in_source_since_s = None
+
     def _play_file(self) -> None:
-        self._source.open()
+        self._open()
         with self._changed:
             self._opened = True
             self._changed.notify_all()
         start_s: float | None = None
-        while (frame := self._source.read()) is not None:
+        while (frame := self._read()) is not None:
             if self._pace:
                 start_s, due_s = self._wait_until_due(frame.captured_at_s, start_s)
                 frame = replace(frame, captured_at_s=due_s)
@@ -215,17 +263,46 @@ class LatestFrameCapture:
             if self._waiting_since_s is None and not self._paused:
                 self._waiting_since_s = self._clock()
 
-    def _wait_to_retry(self, cause: SourceError) -> None:
+    def _wait_to_retry(self, cause: SourceError, began_s: float, pauses: int) -> None:
+        """Tell why the camera failed, and wait until it may be opened again.
+
+        Args:
+            cause: of the failure.
+            began_s: when this attempt to open it began.
+            pauses: how many pauses there had been then. One since then ends the wait, even when it is over by now, and
+                the failure is no failure: the pause closed the camera.
+        """
         with self._changed:
-            if self._paused or self._closing:
+            if self._closing or self._pauses != pauses:
                 return
             told = f"{cause} {cause.mend}".strip() if cause.mend else str(cause)
             if told != self._reason:
                 _log.warning("camera: %s", told)
             self._reason = told
-            # a pause ends the wait even when it is over before this thread looks
-            pauses = self._pauses
-            self._changed.wait_for(lambda: self._closing or self._pauses != pauses, self._retry_s)
+            left_s = began_s + self._retry_s - self._clock()
+            self._changed.wait_for(lambda: self._closing or self._pauses != pauses, max(left_s, 0.0))
+
+    def _offer_if_believed(self, frame: Frame) -> bool:
+        """As _offer; a picture that is not believed is forgotten, and the reason told.
+
+        Raises:
+            SourceError: the camera should be opened anew.
+        """
+        if self._watch is None:
+            return self._offer(frame)
+        judgement = self._watch.look(frame.image, self._clock())
+        if judgement.believed:
+            return self._offer(frame)
+        if judgement.reopen:
+            raise SourceError(f"{judgement.reason}. The camera is opened anew.")
+        with self._changed:
+            if self._paused or self._closing:
+                return False
+            self._waiting_since_s = None
+            if judgement.reason and judgement.reason != self._reason:
+                _log.warning("camera: %s", judgement.reason)
+            self._reason = judgement.reason or self._reason
+            return True
 
     def _offer(self, frame: Frame) -> bool:
         """Put a frame into the slot; False, and the frame is forgotten, when none is wanted any more."""

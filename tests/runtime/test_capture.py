@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fake_camera import FakeCamera, picture
 from hypothesis import given
@@ -16,7 +17,7 @@ from made_pictures import write_pictures, write_video
 from emomusic_edge.contracts import Frame
 from emomusic_edge.errors import ConfigError, SourceError
 from emomusic_edge.runtime.camera import ImageFolder, VideoFile
-from emomusic_edge.runtime.capture import FastFrames, FrameFeed, LatestFrameCapture
+from emomusic_edge.runtime.capture import FastFrames, FrameFeed, LatestFrameCapture, PictureWatch
 
 LONG_S = 30.0
 """A deadline that only a broken test reaches."""
@@ -227,6 +228,139 @@ def test_a_bug_in_a_source_reaches_the_loop() -> None:
     capture = LatestFrameCapture(camera)
     with running(capture), pytest.raises(ZeroDivisionError):
         capture.next(LONG_S)
+
+
+class Held(FakeCamera):
+    """Its blocking read can be ended from another thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.interrupted = False
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+        self.release()
+
+    def allow(self) -> None:
+        self.interrupted = False
+
+    def open(self) -> None:
+        self._refuse()
+        super().open()
+
+    def read(self) -> Frame | None:
+        frame = super().read()
+        self._refuse()
+        return frame
+
+    def _refuse(self) -> None:
+        if self.interrupted:
+            raise SourceError("it is closed")
+
+
+def test_a_pause_ends_a_read_that_blocks_and_is_no_failure() -> None:
+    camera = Held()
+    capture = LatestFrameCapture(camera, retry_s=LONG_S)
+    with running(capture):
+        capture.next(LONG_S)
+        assert camera.hang().wait(LONG_S)
+        capture.pause()
+        eventually(lambda: not camera.is_open)
+        assert capture.reason == ""
+        capture.resume()
+        assert capture.next(LONG_S / 2) is not None
+        assert capture.reason == ""
+
+
+def test_a_pause_that_is_over_at_once_does_not_leave_the_camera_closed() -> None:
+    camera = Held()
+    capture = LatestFrameCapture(camera, retry_s=LONG_S)
+    with running(capture):
+        capture.next(LONG_S)
+        for _ in range(200):
+            capture.pause()
+            capture.resume()
+        assert capture.next(LONG_S / 2) is not None
+        assert capture.reason == ""
+
+
+def test_close_ends_a_read_that_blocks() -> None:
+    camera = Held()
+    capture = LatestFrameCapture(camera)
+    capture.start()
+    capture.next(LONG_S)
+    assert camera.hang().wait(LONG_S)
+    capture.close()
+    assert not camera.is_open
+
+
+def test_a_camera_that_ran_longer_than_retry_s_is_tried_again_at_once() -> None:
+    camera = FakeCamera(on_demand=True)
+    now_s = [100.0]
+    capture = LatestFrameCapture(camera, retry_s=1e6, clock=lambda: now_s[0])
+    with running(capture):
+        camera.shoot()
+        assert capture.next(LONG_S).seq == 0
+        now_s[0] += 2e6
+        camera.fail()
+        camera.shoot(2)
+        assert capture.next(LONG_S).seq == 1
+    assert camera.opens == 2
+
+
+def test_pictures_that_are_not_believed_are_not_given_and_the_reason_is_told() -> None:
+    black = picture(0)
+    room = np.arange(48 * 64 * 3, dtype=np.uint8).reshape(48, 64, 3)
+    shown = [room]
+    camera = FakeCamera(on_demand=True, make=lambda number: shown[0] + np.uint8(number % 2))
+    capture = LatestFrameCapture(camera, watch=PictureWatch(black_told_s=0.0))
+    with running(capture):
+        camera.shoot()
+        assert capture.next(LONG_S).seq == 0
+        shown[0] = black
+        camera.shoot(3)
+        eventually(lambda: "the picture is black" in capture.reason)
+        assert capture.next(0.02) is None
+        assert capture.dropped == 0
+        shown[0] = room
+        camera.shoot(4)
+        assert capture.next(LONG_S) is not None
+        assert capture.reason == ""
+        assert camera.opens == 1
+
+
+def test_a_frozen_camera_is_opened_anew_and_what_it_shows_is_forgotten() -> None:
+    room = np.arange(48 * 64 * 3, dtype=np.uint8).reshape(48, 64, 3)
+    now_s = [100.0]
+    camera = FakeCamera(on_demand=True, make=lambda number: room)
+    capture = LatestFrameCapture(camera, retry_s=1e-3, clock=lambda: now_s[0], watch=PictureWatch(frozen_s=3.0))
+    with running(capture):
+        camera.shoot()
+        assert capture.next(LONG_S) is not None
+        for seq in (1, 2):
+            now_s[0] += 1.0
+            camera.shoot()
+            assert capture.next(LONG_S).seq == seq
+        now_s[0] += 1.0
+        camera.shoot()
+        eventually(lambda: camera.opens == 2)
+        camera.shoot()
+        assert "frozen" in capture.reason
+        assert capture.next(0.02) is None
+        capture.pause()
+        camera.shoot()
+        eventually(lambda: not camera.is_open)
+        capture.resume()
+        camera.shoot(3)
+        # after a pause nothing is known of the picture
+        assert capture.next(LONG_S) is not None
+
+
+def test_trouble_of_the_camera_is_passed_on() -> None:
+    camera = FakeCamera()
+    assert LatestFrameCapture(camera).trouble == ""
+    camera.trouble = "most pictures are broken"
+    assert LatestFrameCapture(camera).trouble == "most pictures are broken"
 
 
 # A file in real time

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from fake_camera import FakeCamera
+from file_camera import FileCamera, preload
 from made_pictures import write_pictures, write_video
 
 from emomusic_edge.contracts import FrameSource
 from emomusic_edge.errors import SourceError
-from emomusic_edge.runtime.camera import ImageFolder, UsbCamera, VideoFile
+from emomusic_edge.runtime.camera import (
+    CameraNode,
+    ChildCamera,
+    FollowedCamera,
+    ImageFolder,
+    UsbCamera,
+    VideoFile,
+)
+from emomusic_edge.runtime.camera.child_camera import usb_camera
 from emomusic_edge.runtime.camera.discover import Capability
 
 
@@ -29,18 +39,38 @@ def usb_over_video(folder: Path) -> UsbCamera:
     )
 
 
+def usb_in_child(folder: Path) -> ChildCamera:
+    """The real camera class on the real Video4Linux backend, in a child; only the kernel's side is files."""
+    camera = FileCamera(folder)
+    # only children started from here on see it, and each test ends with its own
+    os.environ["LD_PRELOAD"] = preload(camera)
+    return usb_camera(str(camera.device), width_px=64, height_px=48, frames_per_second=30.0)
+
+
+def followed(folder: Path) -> FollowedCamera:
+    camera = usb_in_child(folder)
+    node = CameraNode(Path(camera.name), None, "a camera")
+    return FollowedCamera(None, lambda _: camera, lambda: [node])
+
+
 SOURCES: dict[str, Callable[[Path], FrameSource]] = {
     "video, MJPG in AVI": lambda folder: VideoFile(write_video(folder / "clip.avi")),
     "video, MPEG-4 in MP4": lambda folder: VideoFile(write_video(folder / "clip.mp4", codec="mp4v")),
     "pictures": lambda folder: ImageFolder(write_pictures(folder / "pictures"), seconds_per_picture=0.05),
     "USB camera": usb_over_video,
     "fake camera": lambda folder: FakeCamera(),
+    "fake camera in a child": lambda folder: ChildCamera("cameras_in_child:PacedCamera", {}, name="paced"),
+    "USB camera in a child": usb_in_child,
+    "followed camera": followed,
 }
 
 
 @pytest.fixture(params=SOURCES)
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> FrameSource:
-    return SOURCES[request.param](tmp_path)
+def source(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FrameSource]:
+    monkeypatch.setenv("LD_PRELOAD", "")
+    made = SOURCES[request.param](tmp_path)
+    yield made
+    made.close()
 
 
 def test_frames_are_bgr_and_count_up_in_time(source: FrameSource) -> None:

@@ -7,22 +7,29 @@ import pytest
 from made_pictures import write_pictures, write_video
 
 from emomusic_edge.errors import SourceError
-from emomusic_edge.runtime.camera import ImageFolder, UsbCamera, VideoFile, source_from
+from emomusic_edge.runtime.camera import ChildCamera, FollowedCamera, ImageFolder, VideoFile, source_from
 
 
 @pytest.mark.parametrize(
-    ("spec", "name"),
+    ("spec", "name", "kind"),
     [
-        ("0", "/dev/video0"),
-        ("/dev/video2", "/dev/video2"),
-        ("/dev/v4l/by-id/usb-C920-video-index0", "/dev/v4l/by-id/usb-C920-video-index0"),
-        ("usb-C920-video-index0", "/dev/v4l/by-id/usb-C920-video-index0"),
+        ("7", "/dev/video7", FollowedCamera),
+        ("/dev/video72", "/dev/video72", FollowedCamera),
+        ("/dev/v4l/by-id/usb-C920-video-index0", "/dev/v4l/by-id/usb-C920-video-index0", ChildCamera),
+        ("usb-C920-video-index0", "/dev/v4l/by-id/usb-C920-video-index0", ChildCamera),
     ],
 )
-def test_cameras_even_when_not_plugged_in_yet(spec: str, name: str) -> None:
+def test_cameras_even_when_not_plugged_in_yet(spec: str, name: str, kind: type) -> None:
+    """None is opened in this process; a number is followed, a name is the user's own."""
     source = source_from(spec)
-    assert isinstance(source, UsbCamera)
+    assert isinstance(source, kind)
     assert source.name == name
+
+
+def test_auto_may_wait_for_a_camera_that_is_not_here_yet() -> None:
+    source = source_from("auto", wait=True)
+    assert isinstance(source, FollowedCamera)
+    assert source.name == "the camera"
 
 
 def test_files_and_folders_are_told_apart_by_what_they_are(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ HOME_ASSISTANT := .venv-home-assistant
 PIP_QUIET := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-pythons lint types broker systemd-analyze oracle rtx bench bench-quick peer-torch peer-hsemotion peer-fer peer-haar bench-export bench-index bench-playback roofline soak faults ha-check node-red-check boot-check bench-fleet bench-groups locks sbom export-pictures pictures music-pictures clean
+.PHONY: help demo test test-fast test-pythons lint types broker systemd-analyze sound-server oracle rtx bench bench-quick peer-torch peer-hsemotion peer-fer peer-haar bench-export bench-index bench-playback roofline soak faults ha-check node-red-check boot-check bench-fleet bench-groups locks sbom export-pictures pictures music-pictures clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ help: ## what can be made
 demo: $(VENV)/.installed ## set up everything and run: camera or demo clip in, music out
 	@$(BIN)/emomusic-edge demo $(ARGS)
 
-test: $(VENV)/.installed-export broker systemd-analyze lint types oracle rtx ## set up everything and pass the tests
+test: $(VENV)/.installed-export broker systemd-analyze sound-server lint types oracle rtx ## set up everything and pass the tests
 	MEDIAPIPE_PYTHON=$(wildcard $(CURDIR)/$(ORACLE)/bin/python) \
 	TENSORRT_RTX_PYTHON=$(wildcard $(CURDIR)/$(RTX)/bin/python) $(BIN)/pytest
 
@@ -118,11 +118,17 @@ lint: $(VENV)/.installed-test ## ruff
 types: $(VENV)/.installed-test ## mypy, strict, on what ships
 	$(BIN)/mypy -p emomusic_edge
 
-systemd-analyze:
-	@.ci/ensure_systemd_analyze
-
 broker:
-	@.ci/ensure_mosquitto
+	@.ci/ensure_programs "a real MQTT broker for the tests" "mosquitto mosquitto_pub openssl" \
+	  "mosquitto mosquitto-clients openssl" "mosquitto openssl"
+
+systemd-analyze:
+	@.ci/ensure_programs "the unit is checked by systemd's own tools" "systemd-analyze systemd-sysusers" systemd systemd
+
+# Without it the one test that kills a sound server is skipped.
+sound-server:
+	@.ci/ensure_programs "a sound server for the tests to kill" "pulseaudio parec" "pulseaudio pulseaudio-utils" \
+	  "pulseaudio pulseaudio-utils" || true
 
 # MediaPipe itself, which the detector is held against; its old protobuf cannot live beside onnx.
 oracle: $(ORACLE)/.tried

@@ -14,7 +14,7 @@ HOME_ASSISTANT := .venv-home-assistant
 PIP_QUIET := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-pythons lint types broker systemd-analyze sound-server oracle rtx bench bench-quick peer-torch peer-hsemotion peer-fer peer-haar bench-export bench-index bench-playback roofline soak faults ha-check node-red-check boot-check bench-fleet bench-groups locks sbom export-pictures pictures music-pictures clean
+.PHONY: help demo test test-fast test-pythons lint types broker systemd-analyze sound-server strace oracle rtx bench bench-quick peer-torch peer-hsemotion peer-fer peer-haar bench-export bench-index bench-playback roofline soak faults ha-check node-red-check boot-check bench-fleet bench-groups locks sbom export-pictures pictures music-pictures clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ help: ## what can be made
 demo: $(VENV)/.installed ## set up everything and run: camera or demo clip in, music out
 	@$(BIN)/emomusic-edge demo $(ARGS)
 
-test: $(VENV)/.installed-export broker systemd-analyze sound-server lint types oracle rtx ## set up everything and pass the tests
+test: $(VENV)/.installed-export broker systemd-analyze sound-server strace lint types oracle rtx ## set up everything and pass the tests
 	MEDIAPIPE_PYTHON=$(wildcard $(CURDIR)/$(ORACLE)/bin/python) \
 	TENSORRT_RTX_PYTHON=$(wildcard $(CURDIR)/$(RTX)/bin/python) $(BIN)/pytest
 
@@ -124,6 +124,11 @@ broker:
 
 systemd-analyze:
 	@.ci/ensure_programs "the unit is checked by systemd's own tools" "systemd-analyze systemd-sysusers" systemd systemd
+
+# Without it (or without root) the tests that watch a run's system calls are skipped.
+strace:
+	@.ci/ensure_programs "what a run writes and whom it speaks to is watched" "strace unshare nsenter" \
+	  "strace util-linux" "strace util-linux" || true
 
 # Without it the one test that kills a sound server is skipped.
 sound-server:

@@ -16,7 +16,8 @@ from paho.mqtt.properties import Properties
 from benchmarks.fleet_ledger import Ledger
 from benchmarks.fleet_nodes import name_of
 
-_ANSWERS_ON = "fleet-bench/answers"
+# Devices answer under their own tree alone.
+_ANSWERS_ON = "emomusic/{}/fleet-bench/result"
 _COMMANDS = (
     ("skip", ""),
     ("volume", "0.4"),
@@ -44,7 +45,7 @@ class Asker:
         subscribed = threading.Event()
         self._client.on_subscribe = lambda *_: subscribed.set()
         self._client.connect("127.0.0.1", self._port)
-        self._client.subscribe(_ANSWERS_ON, 1)
+        self._client.subscribe(_ANSWERS_ON.format("+"), 1)
         self._client.loop_start()
         if not subscribed.wait(10):
             raise SystemExit("the broker takes no subscription")
@@ -59,7 +60,7 @@ class Asker:
         command, payload = next(self._commands)
         correlation = next(self._numbers).to_bytes(8, "big")
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        properties.ResponseTopic = _ANSWERS_ON
+        properties.ResponseTopic = _ANSWERS_ON.format(name_of(number))
         properties.CorrelationData = correlation
         with self._lock:
             self.ledger.ask(correlation, time.monotonic())

@@ -62,6 +62,16 @@ class DataLayout:
         """What was announced to Home Assistant last; see runtime/home_assistant/remembered.py."""
         return self.root / "home-assistant.json"
 
+    @property
+    def camera_wishes(self) -> Path:
+        """That the camera is to stay closed; see runtime/privacy/paused_state.py."""
+        return self.root / "camera.json"
+
+    @property
+    def history(self) -> Path:
+        """The last hours in minutes, where `privacy.history_h` asks for it; see runtime/privacy/history.py."""
+        return self.root / "history.sqlite"
+
     def calibration(self, person: str) -> Path:
         """One person's calibration; see runtime/calibration.py."""
         return self.root / "calibration" / f"{person}.json"

@@ -32,7 +32,9 @@ from .faces.primary import PrimaryFace
 from .fusion import FusionRule, fuse
 from .music import Music, MusicState
 from .perception import Perception
+from .privacy.paused_state import CameraWishes, KeptWishes
 from .scheduling import FramePacer, Limits, RateBudget, ScenePace
+from .seldom_log import SeldomLog
 from .stabilizer import Stabilizer
 from .timing import PassingReason, RateMeter, StageTimes, Timebase
 
@@ -53,6 +55,8 @@ class Parts:
         face_margin: what the face model wants around the face box, in box sizes.
         scene_pace: on which frames the scene model looks anew; on every one unless another is given.
         pacer: how often frames are worked on; at the rate that the loop is given unless another is given.
+        wishes: whether the camera may be open; where it may not, the loop begins without.
+        on_forget: what the command `forget` wipes beside what likes taught.
     """
 
     feed: FrameFeed
@@ -69,6 +73,8 @@ class Parts:
     observers: Sequence[Observer] = ()
     scene_pace: ScenePace = field(default_factory=ScenePace)
     pacer: FramePacer | None = None
+    wishes: KeptWishes = field(default_factory=KeptWishes)
+    on_forget: Callable[[], None] = lambda: None
 
 
 class Loop:
@@ -87,11 +93,11 @@ class Loop:
         )
         self._pacer = parts.pacer or FramePacer(RateBudget(Limits(frames_per_second)), None)
         self._rate = RateMeter()
-        self._camera_on = True
-        self._paused = False
         self._seq = -1
         self._last: StateSnapshot | None = None
         self._refused = PassingReason(_REFUSAL_SHOWN_S)
+        self._seldom = SeldomLog(_log)
+        self._begin_as_left()
 
     def run(self, stop: threading.Event, *, max_frames: int | None = None) -> None:
         """Go on until the frames end, `stop` is set or `max_frames` were worked on."""
@@ -230,13 +236,15 @@ class Loop:
                 # At once: the next frame may be a tenth of a second away.
                 parts.music.step(parts.stabilizer.at(now_s), now_s)
             case Pause():
-                self._set_camera(on=self._camera_on, paused=True)
+                self._set_camera(replace(parts.wishes.now, paused=True))
                 parts.music.pause(now_s)
             case Resume():
-                self._set_camera(on=self._camera_on, paused=False)
+                self._set_camera(replace(parts.wishes.now, paused=False))
                 parts.music.resume(now_s)
             case SetCamera(on=on):
-                self._set_camera(on=on, paused=self._paused)
+                self._set_camera(replace(parts.wishes.now, on=on))
+                if on and parts.wishes.now.paused:
+                    self._refused.note("camera: all is paused; the camera opens when you resume", now_s)
             case SetMode(mode=mode):
                 parts.music.set_mode(mode)
             case SetVolume(volume=volume):
@@ -249,24 +257,30 @@ class Loop:
                 parts.music.dislike()
             case Forget():
                 parts.music.forget()
-        _log.info("obeyed %s", command)
+                parts.on_forget()
+        # Its kind alone: a mood that was set by hand is a feeling too.
+        _log.info("obeyed %s", type(command).__name__)
 
     @property
     def _camera_open(self) -> bool:
-        return self._camera_on and not self._paused
+        return self._parts.wishes.now.open
 
-    def _set_camera(self, *, on: bool, paused: bool) -> None:
-        """Two wishes, one camera: it is open only when it is wanted and nothing is paused."""
-        self._camera_on, self._paused = on, paused
-        self._perception.forget()
-        if self._camera_open:
-            self._parts.feed.resume()
-        else:
+    def _begin_as_left(self) -> None:
+        """What was paused or switched off when the last run ended still is: the camera does not open even once."""
+        if not self._camera_open:
             self._parts.feed.pause()
+        if self._parts.wishes.now.paused:
+            self._parts.music.pause(self._parts.timebase.now_s())
+
+    def _set_camera(self, wishes: CameraWishes) -> None:
+        """Close or open the camera, then have that outlast a restart."""
+        self._perception.forget()
+        (self._parts.feed.resume if wishes.open else self._parts.feed.pause)()
+        self._parts.wishes.set(wishes)
 
     def _reasons(self, music: MusicState, now_s: float) -> Mapping[str, str]:
         for refusal in self._parts.publisher.rejected():
-            _log.warning("%s", refusal)
+            self._seldom.warning("command", refusal)
             self._refused.note(refusal, now_s)
         reasons = {
             "camera": self._parts.feed.reason or self._parts.feed.trouble,

@@ -30,6 +30,8 @@ SYSTEM = {
         "mkdir",
         "mosquitto_pub",
         "mosquitto_rr",
+        "openssl",
+        "printf",
         "mosquitto_sub",
     ),
     *("scp", "speaker-test", "systemctl", "useradd", "usermod"),

@@ -30,7 +30,9 @@ COMMANDS = {
     "doctor": LazyCommand("emomusic_edge.cli.doctor:doctor", "What works here, what does not, and what mends it."),
     "bench": LazyCommand("emomusic_edge.cli.bench:app", "Measure the latency of models and of a frame's whole way."),
     "calibrate": LazyCommand("emomusic_edge.cli.calibrate:calibrate", "Tell the device how your neutral face looks."),
-    "forget": LazyCommand("emomusic_edge.cli.forget:forget", "Wipe what likes, dislikes and skips taught."),
+    "forget": LazyCommand(
+        "emomusic_edge.cli.forget:forget", "Wipe what likes, dislikes and skips taught, and the history."
+    ),
     "simulate": LazyCommand("emomusic_edge.cli.simulate:simulate", "Hours of music in seconds: how well it fits."),
     "timeline": LazyCommand("emomusic_edge.cli.timeline:timeline", "Draw the affect and the songs of a recorded run."),
 }

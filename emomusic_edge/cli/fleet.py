@@ -39,7 +39,7 @@ _SECONDS = typer.Option(
     help=f"End after so long; with --json and --once wait at most so long (else {ONE_ROUND_S:g}).",
     show_default=False,
 )
-_MOODS = typer.Option("--moods", help="Show the estimated mood of each room too.")
+_MOODS = typer.Option("--moods", help="Show what tells of feelings too: the estimated mood of each room, and its song.")
 _ALL = typer.Option("--all", help="All devices that are online.")
 _NODES = typer.Option("--node", "-n", metavar="NODE", help="This device; may be repeated.", show_default=False)
 _WAIT = typer.Option("--wait", metavar="S", min=0.5, max=60, help="How long to wait for the answers.")
@@ -82,7 +82,7 @@ def watch_command(
     config: Annotated[Path | None, CONFIG] = None,
     assignments: Annotated[list[str] | None, SET] = None,
 ) -> None:
-    """Show every device on a broker: is it there, how is it, what does it play. Runs on any machine.
+    """Show every device on a broker: is it there, how is it. Runs on any machine.
 
     A live table until Ctrl-C; where the output is no terminal, the table once.
     Those in trouble stand first where not all fit.

@@ -1,4 +1,4 @@
-"""`emomusic-edge forget`: wipe what likes, dislikes and skips taught."""
+"""`emomusic-edge forget`: wipe what likes, dislikes and skips taught, and the history."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def forget(
     assignments: Annotated[list[str] | None, SET] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Wipe what likes, dislikes and skips taught, of all songs.
+    """Wipe what likes, dislikes and skips taught, of all songs, and the history where `privacy.history_h` keeps one.
 
-    They stand in one small file of the data folder, as counts without times. After this no song is named in it. The
+    They stand in small files of the data folder, the likes as counts without times. After this no song is named. The
     system service has a data folder of its own: docs/music.md says how to reach it. A service that runs meanwhile
     forgets with its next song; over MQTT the command `forget` does the same at once.
 
@@ -27,17 +27,23 @@ def forget(
     from emomusic_edge.errors import ConfigError
     from emomusic_edge.paths import DataLayout
     from emomusic_edge.runtime.choice.feedback_store import FeedbackStore
+    from emomusic_edge.runtime.privacy.history import HistoryFile
 
-    path = DataLayout(load_config(config, parse_assignments(assignments or ())).paths.data_dir).likes
-    if not yes and not typer.confirm(f"Wipe all likes, dislikes and skips in {path}?"):
+    layout = DataLayout(load_config(config, parse_assignments(assignments or ())).paths.data_dir)
+    path = layout.likes
+    if not yes and not typer.confirm(f"Wipe all likes, dislikes and skips, and the history, in {path.parent}?"):
         raise typer.Exit
     store = FeedbackStore(path, "")
     try:
+        # First the one that tells more of a person.
+        had_history = HistoryFile(layout.history, kept_s=0.0).remove()
         known = store.forget()
     except OSError as cause:
         raise ConfigError(
-            f"{cause}: nothing was forgotten.",
+            f"{cause}: not all was forgotten.",
             mend="Run it as the user that the file belongs to, or stop the service first.",
         ) from cause
     done = f"Forgot {known} song{'' if known == 1 else 's'}" if known else "There was nothing to forget"
     typer.echo(f"{done} in {path}.")
+    if had_history:
+        typer.echo(f"Removed the history, {layout.history}.")

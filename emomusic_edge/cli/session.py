@@ -83,7 +83,7 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
         view = LiveView(
             console,
             title=f"{plan.title} · {app.source_name}",
-            notice=" · ".join(filter(None, (app.models.notice, calibrated(app.calibration)))),
+            notice=" · ".join(filter(None, (app.notice, app.models.notice, calibrated(app.calibration)))),
             broker=app.broker,
         )
         # A journal keeps what it is given: what people felt is shown to a person, and kept nowhere.

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from emomusic_edge.affect import DEFAULT_GATE, FINDINGEMO
 from emomusic_edge.config.fields import About, CameraName, FilePath, NameOrPath, PersonName, Section
 from emomusic_edge.config.mqtt import NODE_PATTERN, MqttSettings
+from emomusic_edge.config.privacy import PrivacySettings
 from emomusic_edge.contracts import Mode
 from emomusic_edge.paths import default_cache_dir, default_data_dir
 
@@ -286,6 +287,7 @@ class Settings(Section):
     player: PlayerSettings = Field(default_factory=PlayerSettings)
     mqtt: MqttSettings = Field(default_factory=MqttSettings)
     group: GroupSettings = Field(default_factory=GroupSettings)
+    privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     @model_validator(mode="after")

@@ -61,20 +61,22 @@ def environment_drop_in(program: Path, settings: Path) -> str:
 
 
 def quoted(path: Path) -> str:
-    r"""A path as one word of ExecStart=, for systemd.service(5): `%` and `$` doubled, `"` and `\` escaped.
+    r"""A path as one word of ExecStart=, for systemd.service(5): `%` doubled.
 
-    The first word is the program, whose `$` systemd takes as it is; a path with one is refused rather than guessed at.
+    The first word is the program: systemd takes no quote and no backslash in it, and its `$` as it is; a path with one
+    of them is refused rather than guessed at.
 
     Raises:
-        ServiceError: the path is relative, or holds a control character or a `$`.
+        ServiceError: the path is relative, or holds a control character, a quote, a backslash or a `$`.
     """
     text = str(path)
-    if not path.is_absolute() or re.search(r"[\x00-\x1f\x7f$]", text) or not text.isprintable():
+    if not path.is_absolute() or re.search(r"""[\x00-\x1f\x7f$"'\\]""", text) or not text.isprintable():
         raise ServiceError(
-            f"{text!r} cannot stand in a unit file, expected an absolute path of printable characters without $.",
+            f"{text!r} cannot stand in a unit file, expected an absolute path of printable characters without $, "
+            "quotes and backslashes.",
             mend="Name an environment in another folder with --venv.",
         )
     if re.fullmatch(r"[\w/.,:+=@-]+", text, flags=re.ASCII):
         return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-    return f'"{escaped}"'
+    doubled = text.replace("%", "%%")
+    return f'"{doubled}"'

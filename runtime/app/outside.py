@@ -22,14 +22,17 @@ from emomusic_edge.runtime.mqtt.messages import DeviceFacts
 from emomusic_edge.runtime.mqtt.publisher import MqttPublisher, NullPublisher
 
 
-def feed_of(settings: Settings, *, fast: bool, loop: bool, waits: bool = False) -> tuple[str, FrameFeed]:
-    """The name of the source, and the feed of its frames.
+def feed_of(
+    settings: Settings, *, fast: bool, loop: bool, waits: bool = False, closed: bool = False
+) -> tuple[str, FrameFeed, bool]:
+    """The name of the source, the feed of its frames, and whether it is a camera.
 
     Args:
         settings: which source.
         fast: a file as fast as possible.
         loop: a file over and over.
         waits: whether a camera that is not here yet is waited for, instead of an error.
+        closed: whether a camera is to stay closed: none is then opened to see whether it works.
 
     Raises:
         SourceError: there is no camera.
@@ -42,7 +45,7 @@ def feed_of(settings: Settings, *, fast: bool, loop: bool, waits: bool = False) 
         height_px=camera.height_px,
         frames_per_second=camera.frames_per_second,
         seconds_per_picture=camera.seconds_per_picture,
-        wait=waits and not fast,
+        wait=closed or (waits and not fast),
     )
     if source is None:
         raise SourceError(
@@ -55,13 +58,13 @@ def feed_of(settings: Settings, *, fast: bool, loop: bool, waits: bool = False) 
         feed = LatestFrameCapture(
             source, pace=not source.live, retry_s=camera.open_retry_s, watch=PictureWatch() if source.live else None
         )
-        return source.name, feed
+        return source.name, feed, source.live
     if source.live:
         raise ConfigError(
             f"--fast reads a file as fast as it can; {source.name} is a camera.",
             mend="Leave --fast out, or name a file with --source.",
         )
-    return source.name, FastFrames(source, settings.loop.frames_per_second)
+    return source.name, FastFrames(source, settings.loop.frames_per_second), False
 
 
 def group_of(settings: Settings) -> Group | None:

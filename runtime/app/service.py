@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +14,11 @@ import cv2
 
 from emomusic_edge import __version__
 from emomusic_edge.config import Settings
+from emomusic_edge.config.privacy import NOTICE_OFF
 from emomusic_edge.contracts import FaceDetector, Player, StateSnapshot
 from emomusic_edge.errors import EmomusicError, SourceError, TwinError
 from emomusic_edge.manifest import MODEL_NAME, Manifest
+from emomusic_edge.paths import DataLayout
 from emomusic_edge.runtime.calibration import Calibration
 from emomusic_edge.runtime.faces.primary import PrimaryFace
 from emomusic_edge.runtime.freed_memory import give_back_freed_memory
@@ -26,6 +29,10 @@ from emomusic_edge.runtime.loop import Loop, Observer, Parts
 from emomusic_edge.runtime.mqtt.messages import DeviceFacts, ModelFact
 from emomusic_edge.runtime.music import Music
 from emomusic_edge.runtime.predictors import AffectPredictor
+from emomusic_edge.runtime.privacy.history import History
+from emomusic_edge.runtime.privacy.no_core import dump_no_core
+from emomusic_edge.runtime.privacy.notice import NOTICE
+from emomusic_edge.runtime.privacy.paused_state import KeptWishes
 from emomusic_edge.runtime.scheduling import FramePacer, Limits, RateBudget, ScenePace
 from emomusic_edge.runtime.scheduling.machine_load import MachineLoad
 from emomusic_edge.runtime.scheduling.scene_pace import MAX_AGE_S, WORTHWHILE_MODEL_BYTES
@@ -39,8 +46,10 @@ from .outside import broker_settings, feed_of, group_of, publisher_of
 from .sound import personal_music, player_of
 from .steadying import fusion_rule, stabilizer_of
 
-# Past these a part hangs. A large song on a slow card takes seconds to open; a name server that is away, half a minute.
-CAMERA_LIMIT_S, SOUND_LIMIT_S, SMART_HOME_LIMIT_S = 20.0, 45.0, 60.0
+_log = logging.getLogger(__name__)
+
+# Past these a part hangs. A large song on a slow card takes seconds to open; name servers that are away, a minute.
+CAMERA_LIMIT_S, SOUND_LIMIT_S, SMART_HOME_LIMIT_S = 20.0, 45.0, 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +86,15 @@ class App:
         self._settings = settings
         self.broke_off: EmomusicError | None = None
         self._stop = plan.stop or threading.Event()
-        self.source_name, self._feed = feed_of(settings, fast=plan.fast, loop=plan.loop, waits=plan.waits)
+        dump_no_core()
+        layout = DataLayout(settings.paths.data_dir)
+        wishes = KeptWishes(layout.camera_wishes)
+        self.source_name, self._feed, self._is_camera = feed_of(
+            settings, fast=plan.fast, loop=plan.loop, waits=plan.waits, closed=not wishes.now.open
+        )
         self._manager = ServiceManager()
         with contextlib.ExitStack() as loaded, self._manager.loading():
-            self._player = player_of(settings, muted=settings.player.muted or plan.fast)
+            self._player = player_of(settings, muted=settings.player.muted or plan.fast, announces=self._is_camera)
             # A broker that cannot work is told before the models are loaded.
             if settings.mqtt.enabled:
                 broker_settings(settings.mqtt)
@@ -92,6 +106,11 @@ class App:
             self._summary = RunSummary()
             self._timebase = FrameTime() if plan.fast else RealTime()
             self._observers: list[Observer] = [self._summary.add]
+            # Of a file there is no history.
+            history = History(layout.history, kept_h=settings.privacy.history_h) if self._is_camera else None
+            if history is not None:
+                loaded.callback(history.close)
+                self._observers.append(history.observe)
             parts = Parts(
                 feed=self._feed,
                 timebase=self._timebase,
@@ -107,6 +126,9 @@ class App:
                 observers=self._observers,
                 scene_pace=ScenePace(max_age_s=_scene_max_age_s(settings)),
                 pacer=_pacer(settings, plan),
+                # A file is nobody's eye: it plays whatever was paused.
+                wishes=wishes if self._is_camera else KeptWishes(),
+                on_forget=(lambda: None) if history is None else history.forget,
             )
             self._watchdog = Watchdog(
                 self._manager,
@@ -120,6 +142,11 @@ class App:
             self._loop = Loop(parts, frames_per_second=settings.loop.frames_per_second)
             # What a model holds on the GPU is given back when a later part does not work, else at the end of the run.
             self._loaded = loaded.pop_all()
+
+    @property
+    def notice(self) -> str:
+        """What people in the room are told at the start; empty without a camera, and where it is switched off."""
+        return NOTICE if self._is_camera and self._settings.privacy.notice != NOTICE_OFF else ""
 
     @property
     def broker(self) -> str | None:
@@ -169,6 +196,8 @@ class App:
         Raises:
             SourceError: the source does not open.
         """
+        if self.notice:
+            _log.info("%s", self.notice)
         with contextlib.ExitStack() as started:
             started.callback(self._loaded.close)
             for part in (self._player, self._publisher, self._feed):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import numpy as np
 
 from emomusic_edge.config import Settings
+from emomusic_edge.config.privacy import NOTICE_OFF, NOTICE_SHOWN
 from emomusic_edge.contracts import Player, ValenceArousal
 from emomusic_edge.deam_index.alignment import Alignment, AlignmentMethod
 from emomusic_edge.deam_index.audio_files import playable_files
 from emomusic_edge.deam_index.index_file import read_index
 from emomusic_edge.deam_index.loudness_file import song_gains_db
 from emomusic_edge.deam_index.music_index import MusicIndex
+from emomusic_edge.errors import AudioError, ConfigError
 from emomusic_edge.paths import DataLayout
+from emomusic_edge.runtime.audio.output import AudioOutput
 from emomusic_edge.runtime.audio.player import MusicPlayer
 from emomusic_edge.runtime.calibration import Calibration, read_calibration
 from emomusic_edge.runtime.choice.feedback_memory import FeedbackMemory
@@ -23,6 +27,7 @@ from emomusic_edge.runtime.groups.companion import Companion
 from emomusic_edge.runtime.locate import audio_roots, index_file, loudness_file
 from emomusic_edge.runtime.matcher import Matcher
 from emomusic_edge.runtime.music import Music
+from emomusic_edge.runtime.privacy.notice import NoticeFirst
 from emomusic_edge.runtime.targets import NO_SHIFT, Targets
 
 
@@ -109,18 +114,43 @@ def choice_rule(settings: Settings) -> ChoiceRule:
     )
 
 
-def player_of(settings: Settings, *, muted: bool) -> Player:
-    """The player; muted, it keeps time without a device."""
-    output = None
+def player_of(settings: Settings, *, muted: bool, announces: bool = False) -> Player:
+    """The player; muted, it keeps time without a device.
+
+    Args:
+        settings: how it plays.
+        muted: whether it makes no sound.
+        announces: whether the notice is played first, where it is a sound.
+
+    Raises:
+        ConfigError: the notice is a sound file that cannot be played.
+    """
+    output: AudioOutput | None = None
     if not muted:
         # pygame is a fifth of the start-up time and of no use without sound.
         from emomusic_edge.runtime.audio.mixer import StreamMixer
         from emomusic_edge.runtime.audio.sdl import SdlSink
 
         output = StreamMixer(SdlSink())
+        notice = settings.privacy.notice
+        if announces and notice not in (NOTICE_SHOWN, NOTICE_OFF):
+            output = NoticeFirst(output, _sound_of_notice(notice))
     return MusicPlayer(
         output,
         crossfade_s=settings.player.crossfade_s,
         volume=settings.player.volume,
         retry_s=settings.player.device_retry_s,
     )
+
+
+def _sound_of_notice(name: str) -> Path:
+    from emomusic_edge.runtime.audio.song_stream import probe
+
+    try:
+        probe(Path(name))
+    except AudioError as cause:
+        raise ConfigError(
+            f"privacy.notice: {cause}",
+            mend=f"Name a sound file that this machine plays, or {NOTICE_SHOWN!r} to show the notice only.",
+        ) from cause
+    return Path(name)

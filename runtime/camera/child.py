@@ -21,7 +21,6 @@ import ctypes
 import importlib
 import json
 import os
-import resource
 import signal
 import socket
 import sys
@@ -30,6 +29,7 @@ from typing import Any
 
 from emomusic_edge.contracts import FrameSource
 from emomusic_edge.errors import EmomusicError, SourceError
+from emomusic_edge.runtime.privacy.no_core import dump_no_core
 
 from .picture_slot import PictureSlot
 
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     """Run until the camera fails or the parent is gone; the exit code is 0 either way."""
     descriptor, slot, parent = (int(each) for each in arguments)
     _end_with(parent)
-    _dump_no_core()
+    dump_no_core()
     # Ctrl-C and a service manager reach every process; the parent decides when this one ends.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -113,17 +113,6 @@ def _end_with(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(0)
-
-
-def _dump_no_core() -> None:
-    """Keep pictures out of core files.
-
-    A limit of 0 stops files only; 1 also stops the pipe to a collector (fs/coredump.c: the value is its guard against
-    a collector that crashes itself).
-    """
-    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
-    limit = 1 if hard == resource.RLIM_INFINITY else min(hard, 1)
-    resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def fleet_document(
         now_s: on the clock that the roster was fed with.
         wall_time: the time of day with its zone.
         where: the broker.
-        moods: whether to tell the word for the mood of each room too.
+        moods: whether to tell what tells of feelings too: the word for the mood of each room, and its song.
     """
     nodes = [_node(node, now_s, moods) for node in roster.nodes()]
     return {
@@ -35,7 +35,6 @@ def fleet_document(
 
 def _node(node: Node, now_s: float, moods: bool) -> dict[str, Any]:
     health, state, music = node.health, node.state, node.music
-    song = None if music is None or music.song is None else music.song.title
     told: dict[str, Any] = {
         "node": node.name,
         "standing": node.standing(now_s),
@@ -45,7 +44,6 @@ def _node(node: Node, now_s: float, moods: bool) -> dict[str, Any]:
         "reasons": {} if health is None else dict(health.reasons),
         "mode": "" if state is None else state.mode,
         "camera_on": None if state is None else state.camera_on,
-        "song": song,
         "paused": None if music is None else music.paused,
         "frames_per_second": rate_of(node),
         "limited_by": "" if health is None or health.pace is None else health.pace.limited_by,
@@ -54,6 +52,7 @@ def _node(node: Node, now_s: float, moods: bool) -> dict[str, Any]:
     }
     if moods:
         told["mood"] = None if state is None or state.stale else state.mood
+        told["song"] = None if music is None or music.song is None else music.song.title
     return told
 
 

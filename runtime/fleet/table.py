@@ -54,7 +54,7 @@ def fleet_view(
         roster: what was heard.
         now_s: on the clock that the roster was fed with.
         where: the broker.
-        moods: whether to show the word for the mood of each room.
+        moods: whether to show what tells of feelings: the word for the mood of each room, and the song that follows it.
         trouble: why nothing comes from the broker; empty when all is well.
         width: characters in a line.
         height: lines there are; None for as many as it takes.
@@ -95,7 +95,7 @@ def errand_view(outcomes: Sequence[Outcome]) -> RenderableType:
 
 
 def _columns(moods: bool, width: int) -> list[str]:
-    left_out = {"mood"} if not moods else set()
+    left_out = {"mood", "song"} if not moods else set()
     if width < _WIDE_CHARACTERS:
         left_out |= {"models", "heard"}
     heads = ("node", "online", "version", "health", "mode", "mood", "song", "fps", "°C", "models", "heard")

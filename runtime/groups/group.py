@@ -92,7 +92,7 @@ class Group:
 
     def lacks(self, song: SharedSong) -> None:
         """See Companion.lacks."""
-        _log.info("the group's song %s is not in this node's index, or does not play: its mood is followed", song)
+        _log.debug("the group's song %s is not in this node's index, or does not play: its mood is followed", song)
         self._following.refuse()
 
     def starts(self, segment: Segment, now_s: float, *, at_once: bool) -> float | None:
@@ -184,7 +184,7 @@ class Group:
         before, self._leader = self._leader, leader
         if (None if before is None else before.run) == (None if leader is None else leader.run):
             return
-        _log.info("group %s: %s leads", self._settings.name, "nobody" if leader is None else leader.node)
+        _log.debug("group %s: %s leads", self._settings.name, "nobody" if leader is None else leader.node)
         # Another leader has another clock.
         self._following.forget()
         self._offset = ClockOffset()

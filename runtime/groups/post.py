@@ -16,12 +16,13 @@ from typing import TypeAlias, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from emomusic_edge.runtime.mqtt.line import Line, Received, Subscription
+from emomusic_edge.runtime.seldom_log import SeldomLog
 
 from .election import EXPIRES_S, Claim, Said
 from .following import Plan
 from .messages import AnswerMessage, AskMessage, ClaimMessage, GroupSettings, PlanMessage, SkipMessage
 
-_log = logging.getLogger(__name__)
+_SELDOM = SeldomLog(logging.getLogger(__name__))
 
 _PLAN_EXPIRES_S = 30
 _ASK_EXPIRES_S = 5
@@ -126,7 +127,7 @@ class Post:
         topic, run = self._settings.topic, self._run
         return (
             Subscription(topic("leader"), self._hear_claim),
-            Subscription(topic("plan"), self._hear_plan, kept=False),
+            Subscription(topic("plan"), self._hear_plan),
             Subscription(topic("ask", run), self._hear_question, qos=0, kept=False),
             Subscription(topic("answer", run), self._hear_answer, qos=0, kept=False),
             Subscription(topic("skip", run), self._hear_skip, kept=False),
@@ -140,6 +141,11 @@ class Post:
             self._note(Claimed(None if message is None else message.claim))
 
     def _hear_plan(self, received: Received) -> None:
+        if received.retained:
+            # Somebody had it kept, against the rule: a feeling can be read from it. It is cleared, never followed.
+            if received.payload and self.line is not None:
+                self.line.send(received.topic, b"", qos=1, retained=True)
+            return
         message = _parsed(PlanMessage, received)
         if message is not None:
             self._note(Planned(message.run, message.plan))
@@ -176,5 +182,5 @@ def _parsed(model: type[_MessageT], received: Received) -> _MessageT | None:
         return model.model_validate_json(received.payload)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        _log.warning("%s: not what a node of a group says (%s); passed over", received.topic, first["msg"])
+        _SELDOM.warning(model.__name__, f"{received.topic}: not what a node says ({first['msg']}); passed over")
         return None

@@ -1,8 +1,8 @@
 """The entities that Home Assistant is told of: where each reads its value, and which command it sends.
 
-The keys are those of Home Assistant's MQTT integration (device discovery; read in its sources, 2025.4 to 2026.11). A
-template renders to `None` where there is no value: every platform used here takes that as unknown. The templates use
-`get`, as Home Assistant logs a warning for each key that is missing.
+The keys are those of Home Assistant's MQTT integration (device discovery). The release that the tests run is 2025.4.4;
+2026.2.3 was run once. A template renders to `None` where there is no value: every platform used here takes that as
+unknown. The templates use `get`, as Home Assistant logs a warning for each key that is missing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The document that describes a device to Home Assistant: one retained JSON on `<prefix>/device/<id>/config`."""
+"""What describes a device to Home Assistant: one retained JSON on `<prefix>/device/<node>/emomusic/config`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from .components import Component, components, device_name, unique_id
 
 
 def discovery_topic(prefix: str, node: str) -> str:
-    """Where the document of a node stands; `prefix` is `homeassistant` unless its owner changed it there."""
-    return f"{prefix}/device/emomusic-{node}/config"
+    """Where the document of a node stands; `prefix` is `homeassistant` unless its owner changed it there.
+
+    The node has a level of its own (Home Assistant's `node_id`), so that a broker's access list can give each device
+    its own place and no other's.
+    """
+    return f"{prefix}/device/{node}/emomusic/config"
 
 
 def availability_topic(node: str) -> str:

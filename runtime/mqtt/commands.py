@@ -66,7 +66,7 @@ class SkipPayload(CommandPayload):
 
 
 class PausePayload(CommandPayload):
-    """Fade the music out and close the camera."""
+    """Fade the music out and close the camera; outlasts a restart."""
 
     def command(self) -> Command:
         """`Pause()`."""
@@ -82,7 +82,7 @@ class ResumePayload(CommandPayload):
 
 
 class CameraPayload(CommandPayload):
-    """Open or close the camera; the music goes on."""
+    """Open or close the camera; the music goes on. Outlasts a restart."""
 
     expected: ClassVar[str] = '`ON`, `OFF`, `{"on": true}` or `{"on": false}`'
     bare: ClassVar[str | None] = "on"
@@ -190,7 +190,7 @@ class DislikePayload(CommandPayload):
 
 
 class ForgetPayload(CommandPayload):
-    """Wipe what likes, dislikes and skips taught."""
+    """Wipe what likes, dislikes and skips taught, and the history."""
 
     def command(self) -> Command:
         """`Forget()`."""

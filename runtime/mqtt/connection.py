@@ -15,6 +15,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from emomusic_edge.runtime.seldom_log import SeldomLog
+
 from .broker import BrokerSettings
 from .client import MAX_RECONNECT_S, connect_properties, filters, make_client, publish_properties, received
 from .line import Qos, Subscription, Will
@@ -26,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 # What may wait for a slow line before more is refused; a broker that reads nothing must cost no memory.
 _MAX_UNSENT = 1024
+# More than MQTT's own bytes around topic and payload.
+_HEADERS_BYTES = 64
 # Together they keep close() under a second.
 _GOODBYE_S = 0.5
 _STOP_S = 0.4
@@ -70,13 +74,18 @@ class BrokerConnection:
         self._unanswered = False
         self._reason = f"not connected to the broker {settings.where} yet"
         self._refused_topic = ""
+        self._too_large = ""
+        self._packet_bytes: int | None = None
         self._alert = ""
+        self.session_kept = False
+        """Whether the broker goes on with the session of the last connection."""
         self._network_thread: threading.Thread | None = None
         self._revive_at_s = 0.0
         self._moved_at_s = clock()
         self._unsent = 0
         self._unsent_lock = threading.Lock()
         self._topics: dict[int, str] = {}
+        self._seldom = SeldomLog(_log, clock=clock)
         self._client = self._make_client(client_id, will)
 
     def _make_client(self, client_id: str, will: Will | None) -> Client:
@@ -119,6 +128,13 @@ class BrokerConnection:
         correlation: bytes | None = None,
     ) -> bool:
         """See Line.send."""
+        size = len(topic.encode()) + len(payload.encode() if isinstance(payload, str) else payload) + _HEADERS_BYTES
+        if self._packet_bytes is not None and size > self._packet_bytes:
+            self._too_large = (
+                f"broker {self._settings.where} takes packets of at most {self._packet_bytes} bytes, and {topic} needs "
+                f"{size}: raise max_packet_size there"
+            )
+            return False
         with self._unsent_lock:
             if self._unsent >= _MAX_UNSENT:
                 return False
@@ -163,7 +179,7 @@ class BrokerConnection:
                 f"broker {self._settings.where} takes nothing from us on {self._refused_topic}: "
                 "allow it in the broker's access list"
             )
-        return self._reason
+        return self._reason or self._too_large
 
     def revive(self) -> None:
         """Start the network thread again if it has died, at most every few seconds."""
@@ -230,9 +246,11 @@ class BrokerConnection:
         self._broken(why_no_connection(self._settings, sys.exc_info()[1]))
 
     def _connect_answered(
-        self, client: Client, _userdata: object, _flags: ConnectFlags, code: ReasonCode, _properties: Properties | None
+        self, client: Client, _userdata: object, flags: ConnectFlags, code: ReasonCode, properties: Properties | None
     ) -> None:
         self._unanswered = False
+        self.session_kept = flags.session_present
+        self._packet_bytes = getattr(properties, "MaximumPacketSize", None)
         if code.is_failure:
             self._broken(why_refused(self._settings, code.getName()))
             return
@@ -277,7 +295,7 @@ class BrokerConnection:
             )
 
     def _greet(self) -> None:
-        self._refused_topic = ""
+        self._refused_topic = self._too_large = ""
         try:
             self._on_ready()
         except Exception:  # noqa: BLE001 (it would end the network thread)
@@ -293,7 +311,9 @@ class BrokerConnection:
         topic = self._topics.pop(mid, "")
         if code.is_failure and topic:
             self._refused_topic = topic
-            _log.warning("broker %s takes nothing from us on %s: %s", self._settings.where, topic, code.getName())
+            self._seldom.warning(
+                topic, f"broker {self._settings.where} takes nothing from us on {topic}: {code.getName()}"
+            )
 
     def _message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         came = received(message)
@@ -303,7 +323,8 @@ class BrokerConnection:
             try:
                 subscription.heard(came)
             except Exception:  # noqa: BLE001 (it would end the network thread)
-                _log.exception("a message on %.200r could not be taken", came.topic)
+                self._seldom.warning("message", "a message could not be taken")
+                _log.debug("a message on %.200r", came.topic, exc_info=True)
 
     def _logged(self, _client: Client, _userdata: object, level: int, text: str) -> None:
         # paho tells of each packet and each attempt; of what we send, on our own threads.

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
+from emomusic_edge.runtime.seldom_log import SeldomLog
+
 from .broker import BrokerSettings
 from .line import Line, Received, Subscription
 from .messages import CLAIM, ClaimMessage
@@ -47,6 +49,9 @@ class Identity:
         self._heard = False
         self._answer = False
         self._answered_at_s = -float("inf")
+        self._suspect = ""
+        self._asked_back = False
+        self._seldom = SeldomLog(_log, clock=clock)
         self.twin = ""
 
     def subscription(self) -> Subscription:
@@ -64,6 +69,7 @@ class Identity:
         now_s = self._clock()
         if self._answer and now_s - self._answered_at_s >= _ANSWER_INTERVAL_S:
             self._answer, self._answered_at_s = False, now_s
+            self._asked_back = bool(self._suspect)
             self._claim(line)
 
     @property
@@ -85,16 +91,22 @@ class Identity:
         return max(0.0, self._clock() - self._began_s)
 
     def _claim_heard(self, message: Received) -> None:
+        if message.retained:
+            # A claim is of the moment: one that somebody had kept says nothing of who runs now.
+            return
         try:
             claim = ClaimMessage.model_validate_json(message.payload)
         except ValidationError:
-            _log.warning("what came on %s is no claim", message.topic)
+            self._seldom.warning("claim", f"what came on {message.topic} is no claim")
             return
         verdict = standing(self._run, self._uptime_s, claim.run, claim.uptime_s)
         if verdict is Standing.OURS:
             self._heard = True
         elif verdict is Standing.STAY:
             self._answer = True
+        elif not (claim.run == self._suspect and self._asked_back):
+            # Asked back first: a run that is there says it again; a word that somebody threw in does not.
+            self._suspect, self._asked_back, self._answer = claim.run, False, True
         elif not self.twin:
             self.twin = (
                 f"another device on the broker {self._settings.where} uses the name {self._settings.node!r} and has "

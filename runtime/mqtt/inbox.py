@@ -84,6 +84,11 @@ class Inbox:
                 self._packets.append(packet)
             return Verdict()
 
+    def new_session(self) -> None:
+        """The broker knows nothing of the session before: it counts its packets anew."""
+        with self._lock:
+            self._packets.clear()
+
     def commands(self) -> Sequence[Command]:
         """What was taken since the last call, oldest first."""
         with self._lock:

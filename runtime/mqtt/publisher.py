@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 
+from pydantic import ValidationError
+
 from emomusic_edge.contracts import Command, Forget, Pause, StateSnapshot
+from emomusic_edge.runtime.seldom_log import SeldomLog
 
 from .broker import BrokerSettings
 from .connection import BrokerConnection
@@ -95,6 +98,8 @@ class MqttPublisher:
         self._told: dict[str, tuple[object, float]] = {}
         self._inbox = Inbox(rate)
         self._healed_at_s = -float("inf")
+        self._heal = False
+        self._seldom = SeldomLog(_log, clock=clock)
         run = secrets.token_hex(4)
         self._identity = Identity(settings, run, clock, on_twin)
         self._connection = BrokerConnection(
@@ -137,6 +142,9 @@ class MqttPublisher:
                 self._greet()
             else:
                 self._tell()
+            if self._heal and now_s - self._healed_at_s >= _HEAL_INTERVAL_S:
+                self._heal, self._healed_at_s = False, now_s
+                self._tell_online()
         self._identity.step(self._connection)
 
     def commands(self) -> Sequence[Command]:
@@ -169,6 +177,8 @@ class MqttPublisher:
         self._connection.close(None if self._identity.twin else self._offline())
 
     def _ready(self) -> None:
+        if not self._connection.session_kept:
+            self._inbox.new_session()
         with self._lock:
             self._greet()
         self._identity.connected(self._connection)
@@ -177,32 +187,42 @@ class MqttPublisher:
         """Tell everything, as to somebody who knows nothing yet; the lock is held."""
         for one in self._extensions:
             one.before_online(self._connection)
-        self._connection.send(self._settings.topic(AVAILABILITY.name), ONLINE, qos=1, retained=True)
+        self._tell_online()
         self._told.clear()
         self._tell()
+
+    def _tell_online(self) -> None:
+        self._connection.send(self._settings.topic(AVAILABILITY.name), ONLINE, qos=1, retained=True)
 
     def _tell(self) -> None:
         """Send what is due of the newest snapshot; the lock is held."""
         if self._latest is None:
             return
         snapshot, wall_time = self._latest
-        now_s = self._clock()
-        try:
-            self._tell_if_due(HEALTH, health_message(snapshot, wall_time, self._facts), now_s)
-            self._tell_if_due(STATE, state_message(snapshot, wall_time), now_s)
-            self._tell_if_due(MUSIC, music_message(snapshot, wall_time), now_s)
-        except ValueError:
-            # A number that breaks the published schema is a fault of another part; the music goes on.
-            _log.exception("the state of frame %d cannot be told", snapshot.seq)
+        self._tell_if_due(HEALTH, lambda: health_message(snapshot, wall_time, self._facts))
+        self._tell_if_due(STATE, lambda: state_message(snapshot, wall_time))
+        self._tell_if_due(MUSIC, lambda: music_message(snapshot, wall_time))
 
-    def _tell_if_due(self, rule: TopicRule, message: _Told, now_s: float) -> None:
+    def _tell_if_due(self, rule: TopicRule, make: Callable[[], _Told]) -> None:
+        try:
+            message = make()
+        except ValueError as error:
+            # A number that breaks the published schema is a fault of another part; the music goes on, and so do the
+            # other topics. Which number is not told: it may be a feeling.
+            field = "a value"
+            if isinstance(error, ValidationError):
+                field = ".".join(map(str, error.errors(include_url=False, include_input=False)[0]["loc"]))
+            self._seldom.warning(rule.name, f"{rule.name} cannot be told: {field} breaks its schema")
+            return
+        now_s = self._clock()
         what = _what_matters(message)
         told, told_at_s = self._told.get(rule.name, (None, -float("inf")))
         interval_s = self._settings.repeat_s if what == told else self._settings.min_interval_s
         if now_s - told_at_s < interval_s:
             return
-        topic = self._settings.topic(rule.name)
-        if self._connection.send(topic, message.payload(), qos=rule.qos, expires_s=rule.expiry_s):
+        # The first one after connecting has a receipt: so a broker that takes it not is found out.
+        qos = rule.qos if rule.name in self._told else 1
+        if self._connection.send(self._settings.topic(rule.name), message.payload(), qos=qos, expires_s=rule.expiry_s):
             self._told[rule.name] = (what, now_s)
 
     # From here on, the network thread.
@@ -226,28 +246,24 @@ class MqttPublisher:
         self._connection.send(topic, result.payload(), qos=qos, correlation=correlation)
 
     def _may_answer_on(self, topic: str) -> bool:
-        """Whether an answer may go there: never where it could be taken for a command, a state or a discovery."""
-        if not topic or len(topic.encode("utf-8", "replace")) > _MAX_TOPIC_BYTES:
+        """Whether an answer may go there: a topic of this node's, ending in `result`.
+
+        Who may send us commands must not have us speak where they may not: to a lamp, or in another device's name.
+        """
+        own = self._settings.topic("")
+        if len(topic.encode("utf-8", "replace")) > _MAX_TOPIC_BYTES or any(sign in topic for sign in "+#\0"):
             return False
-        if topic.startswith("$") or any(sign in topic for sign in "+#\0"):
-            return False
-        last = topic.rsplit("/", 1)[-1]
-        if topic.startswith("emomusic"):
-            return last == "result"
-        return last not in ("config", "status")
+        return topic.startswith(own) and topic.endswith("/result")
 
     def _availability_heard(self, message: Received) -> None:
-        """Ours, told by another: the late will of a run that was killed, or a twin that left."""
-        now_s = self._clock()
-        if message.payload == ONLINE.encode() or self._identity.twin or now_s - self._healed_at_s < _HEAL_INTERVAL_S:
-            return
-        self._healed_at_s = now_s
-        self._connection.send(message.topic, ONLINE, qos=1, retained=True)
+        """Ours, told by another: the late will of a run that was killed, or a twin that left. Set right by the loop."""
+        if message.payload != ONLINE.encode() and not self._identity.twin:
+            self._heal = True
 
     def _kept_heard(self, message: Received) -> None:
         """What somebody had the broker keep under a topic of ours whose feelings are never kept."""
         if message.retained and message.payload:
-            _log.warning("%s was retained by another program; it is cleared", message.topic)
+            self._seldom.warning("retained", f"{message.topic} was retained by another program; it is cleared")
             self._connection.send(message.topic, b"", qos=1, retained=True)
 
 

@@ -20,6 +20,8 @@ def why_refused(settings: BrokerSettings, code: str) -> str:
         return f"broker {where} refused the login {who}: set mqtt.username and the password in mqtt.password_file"
     if code == "Unsupported protocol version":
         return f'broker {where} does not speak MQTT {settings.protocol}: set mqtt.protocol = "3.1.1"'
+    if code == "Retain not supported":
+        return f"broker {where} keeps no messages (retain), which availability needs: set retain_available true there"
     return f"broker {where} refused the connection: {code}"
 
 

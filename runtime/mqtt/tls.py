@@ -92,6 +92,11 @@ def why_no_connection(settings: BrokerSettings, error: BaseException | None) -> 
         return f"{broker}: no such host ({error.strerror})"
     if settings.encrypted and isinstance(error, ConnectionResetError):
         return f"{broker} does not speak TLS as expected (it hung up): is this the port for plaintext?"
+    if settings.encrypted and isinstance(error, ConnectionRefusedError):
+        return (
+            f"{broker} does not answer ({error.strerror}); does it speak plaintext only, on port 1883? "
+            "See docs/home-assistant.md"
+        )
     if isinstance(error, OSError):
         return f"{broker} does not answer ({error.strerror or error})" if str(error) else f"{broker} does not answer"
     return f"{broker} does not answer"

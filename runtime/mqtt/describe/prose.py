@@ -59,7 +59,7 @@ listener that was away for longer hears nothing stale.
 
 When the broker goes away the music plays on. When it is back, the device tells the newest of each, in the order
 `availability`, `health`, `state`, `music`; nothing older is made up for. Before that it announces itself to Home
-Assistant on `homeassistant/device/<id>/config` (retained; no feelings in it).
+Assistant on `homeassistant/device/<node>/emomusic/config` (retained; no feelings in it).
 """
 
 AVAILABILITY = """\
@@ -83,9 +83,8 @@ ANSWERS = """\
 Each command is answered on `cmd/<name>/result`. If it carries a response topic (MQTT 5), the answer goes there instead,
 with the command's correlation data, so that a program knows which of its commands it belongs to.
 
-A response topic is not used where the answer could be taken for something else: under `emomusic/` unless its last level
-is `result`; elsewhere if its last level is `config` or `status`, or if it begins with `$`. The answer then comes on
-`cmd/<name>/result`.
+A response topic must stand under the device's own `emomusic/<node>/`, with `result` as its last level: who may send
+commands must not have the device speak anywhere else. For any other the answer comes on `cmd/<name>/result`.
 
 `ok` means understood; it is done within the next step, a tenth of a second later.
 """
@@ -119,20 +118,31 @@ verified. Certificates and the password file are read again before each connecti
 
 ### An access list for mosquitto
 
-Each device logs in with its own name (`mqtt.username` is `mqtt.node`) and reaches nothing of the others. Home
-Assistant, here the user `homeassistant`, reaches all of them. Name this file as `acl_file` in mosquitto.conf:
+Each device logs in with its own name (`mqtt.username` is `mqtt.node`) and reaches nothing of the others: it neither
+speaks for them nor announces anything to Home Assistant but itself. Home Assistant, here the user `homeassistant`,
+reaches all of them. Name this file as `acl_file` in mosquitto.conf:
 
 ```text
 # what a device may say and hear: %u is the name it logged in with
 pattern readwrite emomusic/%u/#
 # what it needs to be found by Home Assistant
 pattern read homeassistant/status
-pattern readwrite homeassistant/device/#
+pattern readwrite homeassistant/device/%u/#
+# groups: leave this line out if you have none
+pattern readwrite emomusic-group/#
 
 user homeassistant
 topic readwrite emomusic/#
 topic readwrite homeassistant/#
 ```
+
+`%u` keeps devices apart, but rooms of a group trust each other: whoever may write to a group's topics can lead it, and
+whoever may read them learns what mood it plays to. The line lets every login do both. Where others than your devices
+log in, name the devices of each group instead ([groups.md](groups.md)).
+
+Under another `mqtt.node` a device cannot take back what it announced under the former one, as that is another login's:
+delete the former device in Home Assistant. If the device says that the broker takes nothing from it on
+`homeassistant/device/<former name>/…`, this is why; it says so until its next start.
 
 ### MQTT 3.1.1
 

@@ -51,6 +51,13 @@ class CameraReading(Message):
     on: Annotated[bool, Field(description="False while it is closed.")]
 
 
+class AudioReading(Message):
+    """The sound; what is wrong with it stands among the reasons."""
+
+    muted: Annotated[bool, Field(description="True when no sound leaves the machine: asked for, or no device answers.")]
+    volume: Annotated[Share, Field(description="How loud, from silent to full.")]
+
+
 class BrokerReading(Message):
     """The line that this message came over."""
 
@@ -86,6 +93,7 @@ class HealthMessage(Message):
     models: Annotated[
         dict[Text, ModelReading], Field(description="The models in use, by part: `scene`, `face`, `detector`.")
     ]
+    audio: Annotated[AudioReading, Field(description="The sound.")]
     broker: Annotated[
         BrokerReading | None, Field(description="The line that this message came over; null where it is not known.")
     ]
@@ -115,6 +123,7 @@ def health_message(snapshot: StateSnapshot, wall_time: datetime, facts: DeviceFa
         notices={"broker": PLAINTEXT_NOTICE} if facts is not None and facts.plaintext_leaves else {},
         camera=CameraReading(source=None if facts is None else facts.camera, on=snapshot.camera_on),
         models={} if facts is None else _models(facts),
+        audio=AudioReading(muted=snapshot.playback.muted, volume=round(snapshot.playback.volume, 3)),
         broker=None if facts is None else _broker(facts),
         thermal=ThermalReading(temperature_c=temperature_c),
         pace=None if pace is None else _pace(pace),

@@ -51,7 +51,7 @@ class Controller:
         self.answers: Counter[str] = Counter()
         self._socket = unix_socket
         self._node = f"emomusic/{node}"
-        self._replies = f"controller/{uuid.uuid4().hex[:8]}"
+        self._replies = f"{self._node}/controller-{uuid.uuid4().hex[:8]}"
         self._numbered = numbered
         self._unanswered: deque[str] = deque(maxlen=100)
         self._said: dict[str, Answer] = {}
@@ -99,7 +99,7 @@ class Controller:
         """Send a command; the number under which its answer will be found."""
         number = uuid.uuid4().hex
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        properties.ResponseTopic = f"{self._replies}/{name}"
+        properties.ResponseTopic = f"{self._replies}/{name}/result"
         properties.CorrelationData = number.encode()
         self._unanswered.append(number)
         self.answers[number] = 0

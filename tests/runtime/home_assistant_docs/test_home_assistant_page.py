@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,12 +17,15 @@ from typing import Any
 import pytest
 import yaml
 from blueprint_files import FILES, walk
-from broker import Broker, program, wait_until
+from broker import Broker, wait_until
+from logins import SECRET, access_list_in, client_line, guarded
 from of_people import OF_PEOPLE
 from pages import blocks, section, table, text_of
 from sample_snapshot import SNAPSHOT
 
-from emomusic_edge.contracts import Mode, SetCamera, SetMode, SetVolume
+from emomusic_edge.config import load_config
+from emomusic_edge.contracts import Command, Mode, SetCamera, SetMode, SetVolume
+from emomusic_edge.runtime.app.outside import broker_settings
 from emomusic_edge.runtime.home_assistant.components import components
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
 from emomusic_edge.runtime.mqtt.messages import StateMessage
@@ -56,6 +60,8 @@ def test_the_recorder_leaves_out_what_tells_of_people_and_nothing_else() -> None
     left_out = {name for name in ENTITIES if matches(globs, name)}
     assert left_out == {name for name in ENTITIES if name.split("living_room_")[1] in OF_PEOPLE}
     assert all(any(fnmatch(name, pattern) for name in ENTITIES) for pattern in globs)
+    # As Home Assistant names an entity whose name is taken.
+    assert {name for name in ENTITIES if matches(globs, f"{name}_2")} == left_out
 
 
 def test_nothing_that_tells_of_people_goes_into_statistics_which_no_exclusion_of_history_would_end() -> None:
@@ -67,7 +73,9 @@ def test_the_purge_reaches_all_that_the_recorder_leaves_out() -> None:
     purge = yaml_blocks()["action"]
     assert purge["action"] == "recorder.purge_entities"
     for name in ENTITIES:
-        assert name.split("living_room_")[1] not in OF_PEOPLE or matches(purge["data"]["entity_globs"], name)
+        if name.split("living_room_")[1] in OF_PEOPLE:
+            assert matches(purge["data"]["entity_globs"], name)
+            assert matches(purge["data"]["entity_globs"], f"{name}_2")
 
 
 def test_the_card_is_made_of_entities_that_there_are() -> None:
@@ -98,41 +106,97 @@ def test_the_flow_is_what_the_page_says(repo: Path) -> None:
     assert {node["protocolVersion"] for node in flow if node["type"] == "mqtt-broker"} == {"5"}
 
 
-@pytest.fixture
-def publisher(broker: Broker) -> Iterator[MqttPublisher]:
-    publisher = MqttPublisher(BrokerSettings(port=broker.port, node="living-room"))
+@contextmanager
+def publishing(settings: BrokerSettings) -> Iterator[MqttPublisher]:
+    publisher = MqttPublisher(settings)
     publisher.start()
     try:
-        wait_until(lambda: publisher.reason() == "", "the connection")
+        wait_until(lambda: publisher.reason() == "", lambda: f"the connection; {publisher.reason()}")
         yield publisher
     finally:
         publisher.close()
 
 
 @pytest.mark.broker
-def test_every_line_for_the_shell_works(broker: Broker, publisher: MqttPublisher) -> None:
+def test_every_line_for_the_shell_works_under_the_access_list(tmp_path: Path) -> None:
+    rules = access_list_in(text_of("docs/mqtt.md"))
+    login = {"node": "living-room", "username": "living-room", "password": SECRET}
     # Each is a change: what was told before the subscription stood would else come again only after ten seconds.
     steps = (replace(SNAPSHOT, face_count=2 + seq % 2) for seq in itertools.count())
-    said = {}
-    lines = [line for block in blocks(text_of(PAGE), "sh") for line in block.splitlines()]
-    for line in lines:
-        words = shlex.split(line)
-        command = [program(words[0]), "-h", "127.0.0.1", "-p", str(broker.port), *words[1:]]
-        running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        try:
+    lines = [line for block in blocks(section(text_of(PAGE), "The shell"), "sh") for line in block.splitlines()]
+    outputs = []
+    with (
+        guarded(tmp_path, rules, "living-room", "homeassistant") as broker,
+        publishing(BrokerSettings(port=broker.port, **login)) as publisher,
+    ):
+        for line in lines:
+            tool, *words = shlex.split(line)
+            running = subprocess.Popen(
+                [*client_line(tool, broker, "homeassistant"), *words],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            try:
 
-            def over(running: subprocess.Popen[str] = running) -> bool:
-                publisher.publish(next(steps))
-                return running.poll() is not None
+                def over(running: subprocess.Popen[str] = running) -> bool:
+                    publisher.publish(next(steps))
+                    return running.poll() is not None
 
-            wait_until(over, f"the end of {line}")
-        finally:
-            running.kill()
-        out, err = running.communicate()
-        assert (running.returncode, err) == (0, ""), line
-        said[line] = out
-    outputs = list(said.values())
-    StateMessage.model_validate_json(outputs[0])
-    assert outputs[1] == "online\n"
-    assert [json.loads(output)["ok"] for output in outputs[2:4]] == [True, True]
-    assert list(publisher.commands()) == [SetVolume(0.4), SetMode(Mode.CALM), SetCamera(False)]
+                wait_until(over, f"the end of {line}")
+            finally:
+                running.kill()
+            out, err = running.communicate()
+            assert (running.returncode, err) == (0, ""), line
+            outputs.append(out)
+        StateMessage.model_validate_json(outputs[0])
+        assert outputs[1] == "online\n"
+        assert [json.loads(output)["ok"] for output in outputs[2:4]] == [True, True]
+        obeyed: list[Command] = []
+
+        def all_obeyed() -> bool:
+            obeyed.extend(publisher.commands())
+            return len(obeyed) == 3
+
+        wait_until(all_obeyed, lambda: f"three commands; came {obeyed}")
+        assert obeyed == [SetVolume(0.4), SetMode(Mode.CALM), SetCamera(False)]
+
+
+@pytest.mark.broker
+def test_the_certificates_of_the_page_are_trusted(tmp_path: Path) -> None:
+    text = section(text_of(PAGE), "A broker that has no TLS yet")
+    (recipe,) = blocks(text, "sh")
+    (listener,) = blocks(text, "text")
+    here = recipe.replace("homeassistant.local", "localhost")
+    subprocess.run(["sh", "-e", "-c", here], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    files = listener.replace("/etc/mosquitto/certs", str(tmp_path)).splitlines()
+    broker = Broker(tmp_path, *files[1:])
+    broker.start()
+    try:
+        settings = BrokerSettings(host="localhost", port=broker.port, tls=True, ca_file=tmp_path / "home-ca.pem")
+        with publishing(settings):
+            pass
+    finally:
+        broker.stop()
+    # Newer Pythons are as strict as this by default.
+    strict = ["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname", "localhost"]
+    line = [*strict, "-CAfile", "home-ca.pem", "fullchain.pem"]
+    subprocess.run(line, cwd=tmp_path, check=True, capture_output=True, timeout=60)
+
+
+def test_plaintext_as_the_page_has_it_is_let_through(tmp_path: Path) -> None:
+    (config,) = blocks(section(text_of(PAGE), "A broker that has no TLS yet"), "toml")
+    file = tmp_path / "config.toml"
+    file.write_text(config)
+    settings = broker_settings(load_config(file, {"mqtt.host": "homeassistant.local"}).mqtt)
+    assert (settings.tls, settings.port) == (False, 1883)
+
+
+def test_node_red_needs_no_more_of_the_access_list_than_its_flow_uses(repo: Path) -> None:
+    (rules,) = blocks(section(text_of(PAGE), "Node-RED"), "text")
+    told = {tuple(line.split()[1:]) for line in rules.splitlines() if line.startswith("topic ")}
+    flow = json.loads((repo / "docs" / "node-red-flow.json").read_text(encoding="utf-8"))
+    assert {topic for way, topic in told if way == "read"} == {
+        node["topic"] for node in flow if node["type"] == "mqtt in"
+    }
+    assert {topic for way, topic in told if way == "write"} == {"emomusic/+/cmd/mode"}

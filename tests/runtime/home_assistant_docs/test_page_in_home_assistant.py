@@ -115,7 +115,7 @@ def test_quiet_hours_reach_a_device_that_comes_back_at_night(house: House, tmp_p
     now = datetime.now(timezone.utc)
     night = {"from_time": clock_time(now - timedelta(hours=1)), "to_time": clock_time(now + timedelta(hours=1))}
     house.shows(f"select.{ROOM}_mode", "unavailable")
-    house.automate("quiet_hours", **night)
+    house.automate("quiet_hours", **night, long_absence=0)
     with stepping(house.settings, tmp_path / "home-assistant.json") as device:
         wait_until(lambda: SetMode(Mode.CALM) in device.heard, lambda: f"quiet; heard {device.heard}")
         house.shows(f"select.{ROOM}_mode", "calm")
@@ -131,6 +131,23 @@ def test_quiet_hours_reach_a_device_that_comes_back_at_night(house: House, tmp_p
         assert device.heard == []
     finally:
         device.close()
+
+
+def test_what_was_chosen_at_night_outlives_a_short_absence(house: House, tmp_path: Path) -> None:
+    now = datetime.now(timezone.utc)
+    night = {"from_time": clock_time(now - timedelta(hours=1)), "to_time": clock_time(now + timedelta(hours=1))}
+    file = tmp_path / "home-assistant.json"
+    with stepping(house.settings, file):
+        house.shows(f"select.{ROOM}_mode", "mirror")
+        house.automate("quiet_hours", **night)
+    house.shows(f"select.{ROOM}_mode", "unavailable")
+    with stepping(house.settings, file) as device:
+        house.shows(f"select.{ROOM}_mode", "mirror")
+        runs = house.runs("quiet_hours")
+        # It looks at every start of the night; that nothing ran between is told by the run that this begins.
+        house.hub.call("automation.trigger", "automation.quiet_hours", skip_condition=False)
+        wait_until(lambda: house.runs("quiet_hours") not in (runs, RUNNING), "the automation to have looked")
+        assert device.heard == []
 
 
 class Clock:
@@ -216,3 +233,24 @@ def test_the_camera_is_announced_when_it_is_switched_on(house: House, device: St
     assert "estimates how the people in the room seem to feel" in told
     (note,) = house.hub.ask({"type": "persistent_notification/get"})
     assert note["message"] == told
+
+
+def test_a_camera_that_is_on_after_an_absence_or_a_restart_is_announced(house: House, tmp_path: Path) -> None:
+    file = tmp_path / "home-assistant.json"
+    house.automate("announce_the_camera")
+    house.shows(f"switch.{ROOM}_camera", "unavailable")
+    told = len(house.listener.all("telephone"))
+    # One that comes back with the camera closed has nothing to announce.
+    device = SteppingDevice(house.settings, file)
+    device.change(camera_on=False)
+    device.start()
+    house.shows(f"switch.{ROOM}_camera", "off")
+    device.close()
+    house.shows(f"switch.{ROOM}_camera", "unavailable")
+    with stepping(house.settings, file):
+        house.listener.wait("telephone", count=told + 1)
+        house.hub.stop()
+        house.hub.start()
+        house.listener.wait("telephone", count=told + 2)
+    house.write({})
+    house.hub.ask({"type": "call_service", "domain": "automation", "service": "reload"})

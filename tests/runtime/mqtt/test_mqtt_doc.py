@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from broker import Broker, Listener, program, wait_until
+from logins import SECRET, access_list_in, client_line, guarded
 from sample_snapshot import SNAPSHOT
 
 import emomusic_edge.runtime.mqtt as mqtt
@@ -191,27 +192,19 @@ def test_every_command_line_works(broker: Broker, listener: Listener) -> None:
 
 @pytest.mark.broker
 def test_the_access_list_lets_in_what_it_should_and_no_more(tmp_path: Path) -> None:
-    access, passwords = tmp_path / "access", tmp_path / "passwords"
-    access.write_text(re.findall(r"^```text\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)[0])
-    for user in ("living-room", "kitchen", "homeassistant"):
-        create = [] if passwords.exists() else ["-c"]
-        subprocess.run(
-            [program("mosquitto_passwd"), *create, "-b", str(passwords), user, "secret"],
-            check=True,
-            capture_output=True,
-        )
-    broker = Broker(tmp_path, f"password_file {passwords}", f"acl_file {access}", anonymous=False)
-    broker.start()
+    with (
+        guarded(tmp_path, access_list_in(PAGE), "living-room", "kitchen", "homeassistant") as broker,
+        Listener(broker) as listener,
+    ):
 
-    def say(user: str, topic: str, payload: str) -> None:
-        to = [program("mosquitto_pub"), "-h", "127.0.0.1", "-p", str(broker.port), "-u", user, "-P", "secret"]
-        subprocess.run([*to, "-q", "1", "-t", topic, "-m", payload], check=True, timeout=30, capture_output=True)
+        def say(user: str, topic: str, payload: str) -> None:
+            line = [*client_line("mosquitto_pub", broker, user), "-q", "1", "-t", topic, "-m", payload]
+            subprocess.run(line, check=True, timeout=30, capture_output=True)
 
-    kitchen = BrokerSettings(port=broker.port, node="kitchen", username="kitchen", password="secret")
-    discovery = HomeAssistantDiscovery(kitchen, version="1", file=RememberedFile(tmp_path / "announced.json"))
-    announced = discovery_topic("homeassistant", "kitchen")
-    try:
-        with Listener(broker) as listener, connected(kitchen, discovery) as publisher:
+        kitchen = BrokerSettings(port=broker.port, node="kitchen", username="kitchen", password=SECRET)
+        discovery = HomeAssistantDiscovery(kitchen, version="1", file=RememberedFile(tmp_path / "announced.json"))
+        announced = discovery_topic("homeassistant", "kitchen")
+        with connected(kitchen, discovery) as publisher:
             say("living-room", "emomusic/kitchen/cmd/volume", "0.1")  # a neighbour has no say
             listener.wait(announced)
             listener.wait("emomusic/kitchen/availability")
@@ -227,5 +220,17 @@ def test_the_access_list_lets_in_what_it_should_and_no_more(tmp_path: Path) -> N
             wait_until(announced_anew, "the answer to Home Assistant's start")
             assert [told.payload for told in listener.all("emomusic/kitchen/cmd/volume")] == [b"0.4"]
             assert publisher.reason() == ""
-    finally:
-        broker.stop()
+        # Nobody announces but for themselves, be it another of these devices or something that is none.
+        barrier = "emomusic-group/downstairs/plan"
+        for topic in (
+            discovery_topic("homeassistant", "living-room"),
+            "homeassistant/device/frontdoor/config",
+            "homeassistant/device/frontdoor/emomusic/config",
+            "homeassistant/lock/frontdoor/config",
+            "homeassistant/status",
+        ):
+            before = len(listener.all(topic))
+            say("kitchen", topic, "{}")
+            say("kitchen", barrier, topic)
+            listener.wait(barrier, lambda heard, topic=topic: heard.payload == topic.encode())
+            assert len(listener.all(topic)) == before

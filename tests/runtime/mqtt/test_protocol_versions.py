@@ -71,12 +71,12 @@ class Asker:
 @pytest.mark.broker
 def test_an_answer_goes_where_it_is_awaited_with_what_marks_it(broker: Broker) -> None:
     with publishing(broker) as publisher, Asker(broker) as asker:
-        asker.ask("skip", "", "asker/answers", b"question-1")
-        answer = asker.wait("asker/answers")
+        asker.ask("skip", "", f"{NODE}/asker/result", b"question-1")
+        answer = asker.wait(f"{NODE}/asker/result")
         assert json.loads(answer.payload)["ok"]
         assert answer.properties.CorrelationData == b"question-1"
         assert list(publisher.commands()) == [Skip()]
-        assert not [message for message in asker.heard if message.topic.endswith("/result")]
+        assert not [message for message in asker.heard if message.topic == f"{NODE}/cmd/skip/result"]
 
 
 @pytest.mark.broker
@@ -90,7 +90,9 @@ def test_an_answer_goes_where_it_is_awaited_with_what_marks_it(broker: Broker) -
         "homeassistant/device/x/config",
         "homeassistant/status",
         "$SYS/broker",
-        "answers/" + "x" * 300,
+        "zigbee2mqtt/lamp/set",
+        "emomusic/bedroom/cmd/pause/result",
+        f"{NODE}/{'x' * 300}/result",
     ],
 )
 def test_an_answer_is_never_made_another_s_command(broker: Broker, forbidden: str) -> None:
@@ -207,6 +209,44 @@ def test_a_broker_that_lets_us_hear_nothing_is_told(tmp_path_factory: pytest.Tem
         now_s[0] += 11.0
         assert "does not pass on to us what is said on emomusic/kitchen/claim" in publisher.reason()
         publisher.publish(replace(SNAPSHOT, seq=9))
+        publisher.close()
+    finally:
+        broker.stop()
+
+
+@pytest.mark.broker
+def test_a_broker_of_small_packets_is_told_and_not_sent_more(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("small")
+    broker = Broker(folder, "max_packet_size 400")
+    broker.start()
+    try:
+        publisher = MqttPublisher(BrokerSettings(port=broker.port, node="kitchen"))
+        publisher.start()
+        wait_until(lambda: publisher.reason() == "", lambda: publisher.reason())
+
+        def told() -> bool:
+            publisher.publish(SNAPSHOT)
+            return "takes packets of at most 400 bytes, and emomusic/kitchen/" in publisher.reason()
+
+        wait_until(told, lambda: publisher.reason())
+        wait_until(lambda: publisher._connection.ready, "the line, which still stands")
+        publisher.close()
+    finally:
+        broker.stop()
+
+
+@pytest.mark.broker
+def test_a_broker_that_takes_no_state_is_told(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("acl")
+    access = folder / "acl"
+    access.write_text("topic read #\ntopic write emomusic/kitchen/availability\ntopic write emomusic/kitchen/claim\n")
+    broker = Broker(folder, f"acl_file {access}")
+    broker.start()
+    try:
+        publisher = MqttPublisher(BrokerSettings(port=broker.port, node="kitchen"))
+        publisher.publish(SNAPSHOT)
+        publisher.start()
+        wait_until(lambda: "takes nothing from us on emomusic/kitchen/" in publisher.reason(), "the refusal")
         publisher.close()
     finally:
         broker.stop()

@@ -63,7 +63,12 @@ def test_the_later_one_is_told_to_stop_and_says_why(
     older, younger, told = twins
     younger.start()
 
+    clock = older._clock
+    assert isinstance(clock, Clock)
+
     def found() -> bool:
+        # Both go by it: neither gets older than the other.
+        clock.now_s += 0.1
         older.publish(SNAPSHOT)
         younger.publish(SNAPSHOT)
         return bool(told)
@@ -92,10 +97,55 @@ def test_what_is_no_claim_stops_nobody(
     assert older.reason() == ""
 
 
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+@pytest.mark.parametrize("retain", [True, False])
+def test_a_forged_claim_stops_nobody(broker: Broker, listener: Listener, protocol: str, retain: bool) -> None:
+    """Once said and not said again when asked back, or kept by the broker."""
+    forged = '{"run": "deadbeef", "uptime_s": 1e12}'
+    told: list[str] = []
+    if retain:
+        listener.send("emomusic/kitchen/claim", forged, retain=True)
+        listener.barrier()
+    settings = BrokerSettings(port=broker.port, node="kitchen", protocol=protocol)  # type: ignore[arg-type]
+    publisher = MqttPublisher(settings, on_twin=told.append)
+    publisher.start()
+    try:
+        wait_until(lambda: publisher.reason() == "", lambda: publisher.reason())
+        if not retain:
+            listener.send("emomusic/kitchen/claim", forged)
+
+        def answered() -> bool:
+            publisher.publish(SNAPSHOT)
+            # ours on connecting, and ours in answer to the forged one
+            ours = [heard for heard in listener.all("emomusic/kitchen/claim") if b"deadbeef" not in heard.payload]
+            return len(ours) >= (1 if retain else 2)
+
+        wait_until(answered, "our claims")
+        listener.send("emomusic/kitchen/cmd/skip")
+        listener.wait("emomusic/kitchen/cmd/skip/result")
+        assert told == []
+        assert publisher.reason() == ""
+    finally:
+        publisher.close()
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
 def test_an_offline_told_by_another_is_set_right(
-    twins: tuple[MqttPublisher, MqttPublisher, list[str]], listener: Listener
+    twins: tuple[MqttPublisher, MqttPublisher, list[str]], listener: Listener, times: int
 ) -> None:
-    """As by the late will of a run that was killed and started again."""
-    listener.send(AVAILABILITY, "offline", retain=True)
-    listener.wait(AVAILABILITY, lambda heard: heard.payload == b"offline")
-    listener.wait(AVAILABILITY, lambda heard: heard.payload == b"online", count=2)
+    """As by the late will of a run that was killed and started again; two may come together."""
+    older, _, _ = twins
+    for _ in range(times):
+        listener.send(AVAILABILITY, "offline", retain=True)
+    listener.wait(AVAILABILITY, lambda heard: heard.payload == b"offline", count=times)
+
+    def online() -> bool:
+        clock = older._clock
+        assert isinstance(clock, Clock)
+        clock.now_s += 0.1
+        older.publish(SNAPSHOT)
+        return listener.all(AVAILABILITY)[-1].payload == b"online"
+
+    wait_until(online, "availability to be set right")
+    listener.barrier()
+    assert listener.all(AVAILABILITY)[-1].payload == b"online"

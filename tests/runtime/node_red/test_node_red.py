@@ -26,7 +26,7 @@ from emomusic_edge.runtime.mqtt.publisher import MqttPublisher
 FOLDER = os.environ.get("NODE_RED", "")
 NODE = shutil.which("node")
 DEVICE = "emomusic/living-room"
-ANSWERS = "node-red/emomusic/answer"
+ANSWERS = f"{DEVICE}/node-red/result"
 PLENTY = CommandRate()
 SETTINGS = """
 module.exports = {

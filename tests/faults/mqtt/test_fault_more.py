@@ -18,7 +18,8 @@ from fault_rig import NODE, Blow, Rig, rigged
 
 from emomusic_edge.paths import DataLayout
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(180)]
+# Two minutes in all: with the 200 in a row (make faults). The kinds themselves run with every make test.
+pytestmark = [pytest.mark.broker, pytest.mark.faults, pytest.mark.timeout(180)]
 
 KEEPALIVE_S = 2
 RIGHT = {"availability": b"online"}

@@ -161,7 +161,9 @@ class App:
         """The loop has made a step: the other parts are asked whether they move too."""
         status = f"{snapshot.frames_per_second:.1f} frames a second"
         for part, reason in snapshot.reasons.items():
-            status += f"; {part}: {reason}"
+            # Why a command was refused names what was sent: perhaps a mood.
+            if part != "command":
+                status += f"; {part}: {reason}"
         self._watchdog.step(time.monotonic(), status)
 
     def _facts(self) -> DeviceFacts:

@@ -47,7 +47,7 @@ If the broker is not on this machine, add `-h HOST`, and for TLS `-p 8883 --cafi
 
 AFTER_TOPICS = f"""\
 `state`, `music` and `health` come at most twice a second each, and at least every 10 s while the device runs: who joins
-late knows everything within 10 s. The first of each after connecting has QoS 1: so a broker that refuses it is found out.
+late knows everything within 10 s. The first of each after connecting has QoS 1, so that a broker's refusal shows.
 
 **Why nothing but `availability` is retained:** a retained message stays in the broker's database in plaintext, for
 anyone who asks, long after the moment. What a person felt is not kept. The song follows the feeling, so `music` is not

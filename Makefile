@@ -9,12 +9,14 @@ HSEMOTION := .venv-hsemotion
 FER := .venv-fer
 HAAR := .venv-haar
 NODE_RED := .venv-node-red
+FUZZING := .venv-fuzz
 BOOT_IMAGE := $(HOME)/.cache/emomusic-edge/boot
 HOME_ASSISTANT := .venv-home-assistant
+ARM64_ROOT := $(HOME)/.cache/emomusic-edge/arm64
 PIP_QUIET := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-pythons lint types broker systemd-analyze sound-server strace oracle rtx bench bench-quick peer-torch peer-hsemotion peer-fer peer-haar bench-export bench-index bench-playback roofline soak faults ha-check node-red-check boot-check bench-fleet bench-groups locks sbom export-pictures pictures music-pictures clean
+.PHONY: help demo test test-fast test-pythons lint types broker systemd-analyze sound-server strace ssh-keygen oracle rtx bench bench-quick peer-torch peer-hsemotion peer-fer peer-haar bench-export bench-index bench-playback roofline lean-tower kernel-floor soak faults ha-check node-red-check boot-check aarch64-check fuzz bench-fleet bench-groups locks sbom export-pictures pictures music-pictures clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,9 +24,9 @@ help: ## what can be made
 demo: $(VENV)/.installed ## set up everything and run: camera or demo clip in, music out
 	@$(BIN)/emomusic-edge demo $(ARGS)
 
-test: $(VENV)/.installed-export broker systemd-analyze sound-server strace lint types oracle rtx ## set up everything and pass the tests
+test: $(VENV)/.installed-export broker systemd-analyze sound-server strace ssh-keygen lint types oracle rtx ## set up everything and pass the tests
 	MEDIAPIPE_PYTHON=$(wildcard $(CURDIR)/$(ORACLE)/bin/python) \
-	TENSORRT_RTX_PYTHON=$(wildcard $(CURDIR)/$(RTX)/bin/python) $(BIN)/pytest
+	TENSORRT_RTX_PYTHON=$(wildcard $(CURDIR)/$(RTX)/bin/python) $(BIN)/pytest -n 2 --dist loadfile
 
 test-fast: $(VENV)/.installed-test ## only what needs no broker, no other environment and no minutes
 	$(BIN)/pytest -m "not slow and not broker and not peer and not wheel"
@@ -50,6 +52,12 @@ bench-export: $(VENV)/.installed-export ## seconds and memory that the exports t
 roofline: $(VENV)/.installed-test ## how near each model comes to what the machine can do
 	@$(BIN)/python -m benchmarks.roofline --json out/roofline.json --plot out/roofline.png $(ARGS)
 
+lean-tower: $(VENV)/.installed-export ## what it is worth to write the scene tower for one picture
+	@$(BIN)/python -m benchmarks.lean_tower $(ARGS)
+
+kernel-floor: $(VENV)/.installed-export ## the face model's convolutions alone, against EfficientNet-B0
+	@$(BIN)/python -m benchmarks.kernel_floor $(or $(ARGS),face-reference-int8)
+
 bench-fleet: $(VENV)/.installed-test broker ## many devices on one broker: rates, delays, what each costs
 	@$(BIN)/python -m benchmarks.fleet --json out/fleet.json $(ARGS)
 
@@ -59,8 +67,14 @@ bench-groups: $(VENV)/.installed-test broker ## how far apart two rooms of a gro
 soak: $(VENV)/.installed-test broker ## 100,000 frames at full speed: does anything grow, does it get slower
 	$(BIN)/pytest -m soak -s tests/soak tests/runtime/audio/test_joints.py
 
-faults: $(VENV)/.installed-test broker ## 200 mixed faults of a real broker in a row: does anything get lost, does the music stop
+faults: $(VENV)/.installed-test broker sound-server strace ## faults of broker, camera, disk, models, sound and the process itself, again and again
 	$(BIN)/pytest -m faults -s tests/faults
+
+fuzz: $(VENV)/.installed-export $(FUZZING)/.tried ## 50,000 strange inputs of each kind, then as many chosen by the code they reach
+	ATHERIS_PYTHON=$(CURDIR)/$(FUZZING)/bin/python $(BIN)/pytest -m fuzz -s tests/fuzz
+
+$(FUZZING)/.tried: .ci/fuzz_environment
+	@.ci/fuzz_environment $(FUZZING) $(VENV)
 
 ha-check: $(VENV)/.installed-test broker $(HOME_ASSISTANT)/.installed ## Home Assistant itself: discovers, shows, obeys, forgets
 	HOME_ASSISTANT_PYTHON=$(CURDIR)/$(HOME_ASSISTANT)/bin/python \
@@ -78,6 +92,10 @@ $(NODE_RED)/.installed: .ci/node_red_environment $(wildcard tests/runtime/node_r
 boot-check: $(VENV)/.installed-test ## a Debian with systemd boots, installs the service, kills it, watches it return
 	@.ci/boot_image $(BOOT_IMAGE)
 	BOOT_IMAGE=$(BOOT_IMAGE) $(BIN)/pytest -m boot tests/systemd
+
+aarch64-check: $(VENV)/.installed-test ## the program for aarch64, in an emulator: installs, answers as here, plays the demo
+	@.ci/arm64_root $(ARM64_ROOT) $(BIN)/python
+	ARM64_ROOT=$(ARM64_ROOT) $(BIN)/pytest -m aarch64 -s tests/aarch64
 
 # A peer that does not install is told in the table, with the reason; the others are measured all the same.
 bench: $(VENV)/.installed-export ## measure against the goals and the peers: about a quarter of an hour, the first time longer
@@ -129,6 +147,10 @@ systemd-analyze:
 strace:
 	@.ci/ensure_programs "what a run writes and whom it speaks to is watched" "strace unshare nsenter" \
 	  "strace util-linux" "strace util-linux" || true
+
+# Without it the tests that sign are skipped.
+ssh-keygen:
+	@.ci/ensure_programs "signatures are made and asked for" ssh-keygen openssh-client openssh || true
 
 # Without it the one test that kills a sound server is skipped.
 sound-server:

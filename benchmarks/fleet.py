@@ -6,7 +6,8 @@ make bench-fleet
 Simulated devices (the real publisher, its connection and its commands; states made up instead of seen) in processes of
 125 talk to one mosquitto on this machine. A process of its own hears everything; another client sends each device a
 command every five seconds, and at the end one to all at once. All of it shares this machine's processors: the figures
-tell how the cost grows, and are the worst case for delays; true devices bring a processor each.
+tell how the cost grows, and are the worst case for delays; true devices bring a processor each. Exit code 1, with the
+reason, when a command was lost or when a device costs more among many than among few (fleet_growth.py).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.fleet_asker import Asker
+from benchmarks.fleet_growth import GROWTH_BOUND, growth
 from benchmarks.fleet_process import Helper, cpu_s, machine_cpu_s, mosquitto, raise_file_limit, rss_mb
 
 NODES = (125, 250, 500, 1000)
@@ -225,6 +227,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--interval-s", type=float, default=INTERVAL_S, help=f"between states (default {INTERVAL_S})")
     parser.add_argument("--per-process", type=int, default=125, help="devices in one process (default 125)")
     parser.add_argument("--broker-line", action="append", help=f"for the broker's config (default: {BROKER_LINES[0]})")
+    parser.add_argument(
+        "--growth-bound",
+        type=float,
+        default=GROWTH_BOUND,
+        help=f"how many times its cost among the fewest a device may cost among more (default {GROWTH_BOUND})",
+    )
     parser.add_argument("--quick", action="store_true", help="4 and 8 devices for 2 s: does it run, not how fast")
     parser.add_argument("--json", type=Path, help="write every figure")
     given = parser.parse_args(arguments)
@@ -256,8 +264,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
         write_atomic(given.json, json.dumps(told, indent=1).encode())
         console.print(f"json: {given.json}", highlight=False, markup=False)
+    faults = growth(measured, given.growth_bound)
     if lost := sum(one.lost for one in measured):
-        raise SystemExit(f"{lost} commands were not answered and obeyed exactly once")
+        faults.insert(0, f"{lost} commands were not answered and obeyed exactly once")
+    if faults:
+        raise SystemExit("\n".join(faults))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -124,17 +124,22 @@ def index_bytes(index: MusicIndex) -> bytes:
     return content
 
 
-def read_index(path: Path) -> MusicIndex:
+def read_index(path: Path, *, check: Callable[[Path, Buffer], object] = lambda path, content: None) -> MusicIndex:
     """Read an index file; nothing larger than the file itself is ever allocated, and no pickle is opened.
 
     The arrays of the result are read-only. A file from MAPPED_BYTES on is mapped: checked once, slice by slice, and
     from then on loaded only where it is touched. It may be replaced meanwhile, as `write_index` does, but not cut.
+
+    Args:
+        path: the file.
+        check: called with it and its bytes before they are parsed; see emomusic_edge.trust.
 
     Raises:
         IndexFileError: the file is missing, larger than MAX_FILE_BYTES, no index, of another schema version, broken,
             or breaks a rule of `check_index`.
     """
     content = content_of(path)
+    check(path, content)
     try:
         members = stored_members(content)
         header = _header(content, members)

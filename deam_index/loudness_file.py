@@ -7,6 +7,7 @@ lines for one file the last counts.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -21,7 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emomusic_edge.artefacts import write_atomic
+from emomusic_edge.artefacts import append_whole, write_atomic
+from emomusic_edge.disk_trouble import mend_of
 from emomusic_edge.errors import IndexFileError
 
 from .audio_files import AudioRoots, file_stamps
@@ -138,7 +140,7 @@ class LoudnessWriter:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+b")
+            self._file = path.open("a+b", buffering=0)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as cause:
             self._file.close()
@@ -147,13 +149,12 @@ class LoudnessWriter:
             raise IndexFileError(
                 f"{path} cannot be written: {cause.strerror or cause}.", mend="Name another place with --out."
             ) from cause
-        size = self._file.seek(0, os.SEEK_END)
-        if size == 0:
-            self._file.write(_line(_FIRST_LINE))
-        else:
-            self._file.seek(size - 1)
-            if self._file.read(1) != b"\n":  # torn by a kill
-                self._file.write(b"\n")
+        try:
+            with self._worded():
+                self._end_torn_line()
+        except IndexFileError:
+            self._file.close()
+            raise
 
     def __enter__(self) -> LoudnessWriter:
         return self
@@ -164,18 +165,52 @@ class LoudnessWriter:
         self._file.close()
 
     def begin_anew(self) -> None:
-        """Forget all that stands in the file."""
-        self._file.truncate(0)
-        self._file.write(_line(_FIRST_LINE))
+        """Forget all that stands in the file.
+
+        Raises:
+            IndexFileError: as of `add`.
+        """
+        with self._worded():
+            self._file.truncate(0)
+            append_whole(self._file, _line(_FIRST_LINE))
 
     def add(self, measured: Measured) -> None:
-        """Append a line; it is in the system's hands when this returns."""
-        self._file.write(_line(_fields(measured)))
-        self._file.flush()
+        """Append a line; it is in the system's hands when this returns.
+
+        Raises:
+            IndexFileError: the disk refuses it; the lines before it stand.
+        """
+        with self._worded():
+            append_whole(self._file, _line(_fields(measured)))
 
     def compact(self, wanted: Mapping[str, Measured]) -> None:
-        """Put a file of just these lines in the place of this one, whole or not at all."""
-        write_atomic(self._path, _line(_FIRST_LINE) + b"".join(_line(_fields(one)) for one in wanted.values()))
+        """Put a file of just these lines in the place of this one, whole or not at all.
+
+        Raises:
+            IndexFileError: the disk refuses it; the file stands as it was.
+        """
+        with self._worded():
+            write_atomic(self._path, _line(_FIRST_LINE) + b"".join(_line(_fields(one)) for one in wanted.values()))
+
+    def _end_torn_line(self) -> None:
+        """Begin the file, or end the line that a killed run left torn."""
+        size = self._file.seek(0, os.SEEK_END)
+        if size == 0:
+            append_whole(self._file, _line(_FIRST_LINE))
+            return
+        self._file.seek(size - 1)
+        if self._file.read(1) != b"\n":
+            append_whole(self._file, b"\n")
+
+    @contextlib.contextmanager
+    def _worded(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as cause:
+            raise IndexFileError(
+                f"{self._path} cannot be written: {cause.strerror or cause}; what was measured until then is kept.",
+                mend=f"First {mend_of(self._path, cause) or 'see `dmesg`'}; the same command goes on from there.",
+            ) from cause
 
 
 def _fields(measured: Measured) -> dict[str, Any]:

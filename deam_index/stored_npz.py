@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import math
 import mmap
+import re
 import stat
 import struct
-import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -30,12 +30,20 @@ MAPPED_BYTES = 4 << 20
 _ALIGNMENT = 64
 # The id under which zip aligners pad (APPNOTE 4.5: unknown ids are skipped).
 _PADDING_ID = 0xD935
+# What numpy writes for an array of plain numbers. numpy itself would hand the text to Python's parser, which warns of
+# odd bytes on the screen and takes a megabyte of brackets seriously.
+_NPY_MAGIC = b"\x93NUMPY\x01\x00"
+_MAX_NPY_HEADER_BYTES = 1 << 10
+_NPY_HEADER = re.compile(
+    rb"\{'descr': '([<>|][a-zA-Z][0-9]{1,3})', 'fortran_order': (True|False), "
+    rb"'shape': \(((?:[0-9]{1,18}, ?)*(?:[0-9]{1,18})?)\), \} *\n"
+)
 _LOCAL_HEADER = struct.Struct("<4s2B4HL2L2H")
 _END_OF_DIRECTORY = struct.Struct("<4s4H2LH")
 
 Buffer: TypeAlias = "bytes | mmap.mmap"
 
-# What zipfile, numpy and the Python parser it hands array headers to raise on bytes that somebody broke.
+# What zipfile and numpy raise on bytes that somebody broke.
 PARSE_ERRORS = (
     zipfile.BadZipFile,
     ValueError,
@@ -45,8 +53,6 @@ PARSE_ERRORS = (
     LookupError,
     RuntimeError,
     TypeError,
-    SyntaxError,
-    tokenize.TokenError,
     OverflowError,
     MemoryError,
 )
@@ -169,10 +175,15 @@ def array_of(
         BrokenRuleError, or one of PARSE_ERRORS: it is damaged, or of another kind.
     """
     data = _member_bytes(content, members[f"{member}.npy"])
-    stream = io.BytesIO(bytes(data[: 12 + (1 << 16)]))
-    if np.lib.format.read_magic(stream) != (1, 0):
+    header = bytes(data[: len(_NPY_MAGIC) + 2 + _MAX_NPY_HEADER_BYTES])
+    if not header.startswith(_NPY_MAGIC):
         raise BrokenRuleError(f"member {member} is not .npy version 1.0")
-    found_shape, fortran_order, found_dtype = np.lib.format.read_array_header_1_0(stream)
+    begin = len(_NPY_MAGIC) + 2 + int.from_bytes(header[len(_NPY_MAGIC) : len(_NPY_MAGIC) + 2], "little")
+    told = _NPY_HEADER.fullmatch(header, len(_NPY_MAGIC) + 2, begin)
+    if told is None or begin > len(data):
+        raise BrokenRuleError(f"member {member} has no .npy header as numpy writes it")
+    found_dtype, fortran_order = np.dtype(told[1].decode()), told[2] == b"True"
+    found_shape = tuple(int(size) for size in told[3].split(b",") if size.strip())
     if found_dtype != np.dtype(dtype):
         raise BrokenRuleError(f"{member} has dtype {found_dtype}, {np.dtype(dtype)} expected")
     if (
@@ -182,9 +193,9 @@ def array_of(
     ):
         raise BrokenRuleError(f"{member} has shape {found_shape}, {shape_text(shape)} expected")
     length = math.prod(found_shape)
-    if length * found_dtype.itemsize != len(data) - stream.tell():
-        raise BrokenRuleError(f"{member} claims {found_shape} but holds {len(data) - stream.tell()} bytes")
-    return np.frombuffer(data, found_dtype, length, stream.tell()).reshape(found_shape)
+    if length * found_dtype.itemsize != len(data) - begin:
+        raise BrokenRuleError(f"{member} claims {found_shape} but holds {len(data) - begin} bytes")
+    return np.frombuffer(data, found_dtype, length, begin).reshape(found_shape)
 
 
 def _member_bytes(content: Buffer, info: zipfile.ZipInfo) -> memoryview:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 
 from emomusic_edge.errors import EmomusicError
@@ -23,6 +25,8 @@ _RENAME_EXCHANGE = 2
 
 # Behind the name of a scratch folder: what stood where it now stands.
 _OLD = ".old"
+# Behind the name of a file that is being written.
+_PART = ".part"
 
 
 def sha256_of(path: Path) -> str:
@@ -75,19 +79,66 @@ def write_atomic(path: Path, content: bytes | str, *, mode: int = 0o644) -> None
         return
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
+    remove_parts(path)
+    descriptor, temporary = _new_part(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        temporary.replace(path)
+            # Before it is closed, which lets the lock go.
+            temporary.replace(path)
         _sync_folder(path.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        raise
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what writers of a file left that were killed; that of a living one, which holds its lock, stays."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}{re.escape(_PART)}")
+    # What cannot be listed, opened or locked stays: it is no reason not to write.
+    with contextlib.suppress(OSError):
+        for part in [one for one in path.parent.iterdir() if pattern.fullmatch(one.name)]:
+            with contextlib.suppress(OSError):
+                descriptor = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    part.unlink()
+                finally:
+                    os.close(descriptor)
+
+
+def _new_part(path: Path) -> tuple[int, Path]:
+    """A file beside `path` that is locked for as long as its descriptor is open."""
+    while True:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
+        # A file system without locks has nobody who takes it for abandoned either.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, Path(name)
+        # Somebody took it for abandoned in the moment before it was locked.
+        os.close(descriptor)
+
+
+def append_whole(file: FileIO, data: bytes) -> None:
+    """Append to a file that was opened without a buffer: all of it or, where the disk refuses, nothing.
+
+    Raises:
+        OSError: it was refused. Where even that could not be undone, a part stands at the end.
+    """
+    begin = file.seek(0, os.SEEK_END) if file.seekable() else None
+    try:
+        written = 0
+        while written < len(data):
+            written += file.write(data[written:])
+    except OSError:
+        if begin is not None:
+            with contextlib.suppress(OSError):
+                file.truncate(begin)
         raise
 
 

@@ -65,7 +65,7 @@ class BrokerError(EmomusicError):
 
 
 class TwinError(EmomusicError):
-    """Another device on the broker has this one's `mqtt.node` and has run for longer; this one gives way."""
+    """Another run has this one's data folder, or on the broker its `mqtt.node` for longer; this one gives way."""
 
     # EX_TEMPFAIL of sysexits.h: nothing is broken here, and the unit does not start it again.
     exit_code = 75

@@ -13,6 +13,7 @@ A bundle is a folder with `manifest.json` and `model.onnx`. Three kinds:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,7 +26,8 @@ from emomusic_edge.errors import ModelError
 MANIFEST_NAME = "manifest.json"
 MODEL_NAME = "model.onnx"
 # A manifest is a page of text; anything larger is not one.
-_MAX_MANIFEST_BYTES = 1 << 20
+_MAX_MANIFEST_BYTES = 1 << 16
+_SHOWN_CHARACTERS = 300
 # In a model file with weights in another one: TensorProto.external_data (field 13) holds StringStringEntryProto{key:
 # "location", …}, whose key is a length-delimited field 1 in the wire format.
 EXTERNAL_DATA = bytes([0x0A, len(b"location")]) + b"location"
@@ -191,12 +193,20 @@ class Manifest(_Record):
         return self.model_dump_json(indent=2, exclude_none=False) + "\n"
 
 
-def read_manifest(bundle: Path, *, mend: str = "") -> Manifest:
+ManifestCheck = Callable[[Path, bytes], object]
+
+
+def _unchecked(path: Path, content: bytes) -> None:
+    """No signature is asked for."""
+
+
+def read_manifest(bundle: Path, *, mend: str = "", check: ManifestCheck = _unchecked) -> Manifest:
     """Read and check a bundle's manifest.
 
     Args:
         bundle: the bundle's folder.
         mend: the command that would make it, for the error.
+        check: called with the manifest's file and its bytes before they are parsed; see emomusic_edge.trust.
 
     Raises:
         ModelError: the folder or the manifest is missing, or not valid; the message names file and field.
@@ -210,6 +220,7 @@ def read_manifest(bundle: Path, *, mend: str = "") -> Manifest:
     except OSError as cause:
         what = "is missing" if isinstance(cause, FileNotFoundError) else f"cannot be read ({cause.strerror})"
         raise ModelError(f"Model bundle {bundle}: {MANIFEST_NAME} {what}.", mend=mend) from cause
+    check(path, text)
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as cause:
@@ -242,4 +253,5 @@ def _first_fault(error: ValidationError) -> str:
     faults: list[Any] = error.errors(include_url=False, include_context=False, include_input=False)
     where = ".".join(str(part) for part in faults[0]["loc"]) or "the document"
     rest = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return f"{where}: {faults[0]['msg']}{rest}"
+    # Both may quote the file, which may hold a name of sixty thousand letters.
+    return f"{where[:_SHOWN_CHARACTERS]}: {str(faults[0]['msg'])[:_SHOWN_CHARACTERS]}{rest}"

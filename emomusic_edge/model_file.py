@@ -17,7 +17,14 @@ from pathlib import Path
 
 from emomusic_edge.artefacts import read_verified
 from emomusic_edge.errors import ModelError
-from emomusic_edge.manifest import EXTERNAL_DATA, MODEL_NAME, Manifest, names_external_data, read_manifest
+from emomusic_edge.manifest import (
+    EXTERNAL_DATA,
+    MODEL_NAME,
+    Manifest,
+    ManifestCheck,
+    names_external_data,
+    read_manifest,
+)
 
 # Few and large: after each a thread waits for the interpreter, 5 ms at worst, while others import.
 _PIECE_BYTES = 1 << 25
@@ -160,13 +167,20 @@ class _Finder:
         self._end = (self._end + bytes(buffer[max(size - lap, 0) : size]))[-lap:]
 
 
-def open_bundle(bundle: Path, *, mend: str = "") -> tuple[Manifest, ModelFile]:
+def open_bundle(
+    bundle: Path, *, mend: str = "", check: ManifestCheck = lambda path, content: None
+) -> tuple[Manifest, ModelFile]:
     """As `read_bundle`, only that the model is not read yet: it is checked when it is opened.
+
+    Args:
+        bundle: its folder.
+        mend: the command that would make it, for errors.
+        check: see `read_manifest`; the manifest's hashes then vouch for the other files.
 
     Raises:
         ModelError: something is missing, not valid, or altered.
     """
-    manifest = read_manifest(bundle, mend=mend)
+    manifest = read_manifest(bundle, mend=mend, check=check)
     for name, sha256 in manifest.files.items():
         if name != MODEL_NAME:
             read_verified(bundle / name, sha256, ModelError, mend=mend)

@@ -21,6 +21,7 @@ from typing import Any
 
 from emomusic_edge.errors import EmomusicError, ModelError
 
+_IN_MEMORY = "/dev/shm"
 # The last lines of stderr that a crash is told with.
 _TOLD_LINES = 4
 
@@ -53,7 +54,7 @@ def run_in_own_process(
         ModelError: the child said so, crashed (the message names the signal), took too long or did not start.
     """
     interpreter = python or sys.executable
-    with tempfile.TemporaryDirectory(prefix="emomusic-") as folder:
+    with scratch_folder("emomusic-") as folder:
         # A link as the only thing on the path: the child gets our modules and none of our packages.
         (Path(folder) / "emomusic_edge").symlink_to(Path(__file__).resolve().parent)
         with (Path(folder) / "stderr").open("w+", errors="replace") as errors:
@@ -80,6 +81,14 @@ def run_in_own_process(
     if process.returncode != 0 or "answer" not in answer:
         raise ModelError(f"{what} {_ending(process.returncode)}{': ' if tail else '.'}{' | '.join(tail)}")
     return dict(answer["answer"])
+
+
+def scratch_folder(prefix: str) -> tempfile.TemporaryDirectory[str]:
+    """A folder that goes with its `with`: in memory where no disk takes one (read-only, full)."""
+    try:
+        return tempfile.TemporaryDirectory(prefix=prefix)
+    except OSError:
+        return tempfile.TemporaryDirectory(prefix=prefix, dir=_IN_MEMORY)
 
 
 def _listen(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+
+from emomusic_edge.errors import ConfigError
 
 APP_NAME = "emomusic-edge"
 STARTER_INDEX_NAME = "starter-index.npz"
@@ -13,17 +16,31 @@ STARTER_INDEX_NAME = "starter-index.npz"
 
 def default_data_dir() -> Path:
     """`$XDG_DATA_HOME/emomusic-edge`: bundles, indexes, starter music."""
-    return Path(platformdirs.user_data_dir(APP_NAME))
+    return _of_user(platformdirs.user_data_dir)
 
 
 def default_cache_dir() -> Path:
     """`$XDG_CACHE_HOME/emomusic-edge`: what can be fetched or made again."""
-    return Path(platformdirs.user_cache_dir(APP_NAME))
+    return _of_user(platformdirs.user_cache_dir)
 
 
 def default_config_file() -> Path:
     """`$XDG_CONFIG_HOME/emomusic-edge/config.toml`: read when no `--config` is given and it exists."""
-    return Path(platformdirs.user_config_dir(APP_NAME)) / "config.toml"
+    return _of_user(platformdirs.user_config_dir) / "config.toml"
+
+
+def _of_user(find: Callable[[str], str]) -> Path:
+    """One of a user's folders.
+
+    Raises:
+        ConfigError: the user has none (a number without a name, in a container, and no HOME).
+    """
+    try:
+        return Path(find(APP_NAME))
+    except RuntimeError as cause:
+        raise ConfigError(
+            f"This user's own folders are not known: {cause}.", mend="Set HOME to a folder that this user may write to."
+        ) from cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +83,11 @@ class DataLayout:
     def camera_wishes(self) -> Path:
         """That the camera is to stay closed; see runtime/privacy/paused_state.py."""
         return self.root / "camera.json"
+
+    @property
+    def run_lock(self) -> Path:
+        """Held for as long as a run goes on; see runtime/instance_lock.py."""
+        return self.root / "run.lock"
 
     @property
     def history(self) -> Path:

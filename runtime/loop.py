@@ -24,6 +24,7 @@ from emomusic_edge.contracts import (
     SetMood,
     SetVolume,
     Skip,
+    StableAffect,
     StateSnapshot,
 )
 
@@ -36,7 +37,7 @@ from .privacy.paused_state import CameraWishes, KeptWishes
 from .scheduling import FramePacer, Limits, RateBudget, ScenePace
 from .seldom_log import SeldomLog
 from .stabilizer import Stabilizer
-from .timing import PassingReason, RateMeter, StageTimes, Timebase
+from .timing import Awoke, PassingReason, RateMeter, StageTimes, Timebase
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ Observer = Callable[[StateSnapshot], None]
 # How long one wait for a frame lasts: commands are heard and a stop is seen at least this often.
 _WAIT_S = 0.1
 _REFUSAL_SHOWN_S = 30.0
+# A camera's driver gives what it kept from before a sleep with the time of now; a few pictures, read at once.
+_DRIVER_KEEPS_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Loop:
         self._rate = RateMeter()
         self._seq = -1
         self._last: StateSnapshot | None = None
+        self._seeing_from_s = float("-inf")
         self._refused = PassingReason(_REFUSAL_SHOWN_S)
         self._seldom = SeldomLog(_log)
         self._begin_as_left()
@@ -107,10 +111,14 @@ class Loop:
         while not stop.is_set() and (max_frames is None or frames < max_frames):
             for command in self._parts.publisher.commands():
                 self.obey(command)
+            if (awoke := timebase.awoke()) is not None:
+                self._wake(awoke)
             is_due = timebase.wait_until(due_s, stop, _WAIT_S)
             if stop.is_set():
                 continue
             frame = feed.next(_WAIT_S) if is_due else None
+            if frame is not None and frame.captured_at_s < self._seeing_from_s:
+                continue
             if frame is None:
                 # Only next() tells why a file broke off.
                 if is_due and feed.ended:
@@ -178,24 +186,7 @@ class Loop:
             return
         now_s = self._parts.timebase.now_s()
         stable = self._parts.stabilizer.at(now_s)
-        music = self._parts.music.step(stable, now_s)
-        snapshot = replace(
-            self._last,
-            t_s=now_s,
-            new_frame=False,
-            camera_on=self._camera_open,
-            stable=stable,
-            mode=self._parts.music.mode,
-            target=music.target,
-            path=music.path,
-            chosen=music.chosen,
-            chosen_because=music.because,
-            manual_mood=self._parts.music.mood,
-            playback=music.playback,
-            pace=self._pacer.pace(self._perception.scene_share),
-            reasons=self._reasons(music, now_s),
-        )
-        self._tell(snapshot)
+        self._tell(self._between(self._last, stable, now_s))
 
     def idle(self) -> StateSnapshot:
         """No frame came (the camera is closed, or fails): the music goes on, and the state is told."""
@@ -203,15 +194,23 @@ class Loop:
         self._perception.forget()
         self._pacer.rested()
         stable = self._parts.stabilizer.update(None, now_s)
+        mood = mood_label(stable.mean) if stable else None
+        unseen = StateSnapshot(self._seq, now_s, self._parts.music.mode, mood=mood)
+        # What was seen before the camera closed must not be told again while its first picture is awaited.
+        self._last = snapshot = self._between(unseen, stable, now_s)
+        self._tell(snapshot)
+        return snapshot
+
+    def _between(self, seen: StateSnapshot, stable: StableAffect | None, now_s: float) -> StateSnapshot:
+        """What was seen last, and what the music makes of now."""
         music = self._parts.music.step(stable, now_s)
-        snapshot = StateSnapshot(
-            seq=self._seq,
+        return replace(
+            seen,
             t_s=now_s,
-            mode=self._parts.music.mode,
             new_frame=False,
             camera_on=self._camera_open,
             stable=stable,
-            mood=mood_label(stable.mean) if stable else None,
+            mode=self._parts.music.mode,
             target=music.target,
             path=music.path,
             chosen=music.chosen,
@@ -221,10 +220,6 @@ class Loop:
             pace=self._pacer.pace(self._perception.scene_share),
             reasons=self._reasons(music, now_s),
         )
-        # What was seen before the camera closed must not be told again while its first picture is awaited.
-        self._last = snapshot
-        self._tell(snapshot)
-        return snapshot
 
     def obey(self, command: Command) -> None:
         """Carry out a command; it shows in the next state."""
@@ -261,6 +256,16 @@ class Loop:
         # Its kind alone: a mood that was set by hand is a feeling too.
         _log.info("obeyed %s", type(command).__name__)
 
+    def _wake(self, awoke: Awoke) -> None:
+        """The process stood still: what was seen before is of another time."""
+        why = "the machine slept" if awoke.slept_s else "it was stopped, or too busy"
+        _log.warning("stood still for %.0f s (%s): pictures from before are forgotten", awoke.stood_s, why)
+        self._seeing_from_s = self._parts.timebase.now_s() + _DRIVER_KEEPS_S
+        if awoke.slept_s:
+            # The clock, which makes a feeling grow stale, stood still as well.
+            self._parts.stabilizer.forget()
+        self.idle()
+
     @property
     def _camera_open(self) -> bool:
         return self._parts.wishes.now.open
@@ -283,7 +288,7 @@ class Loop:
             self._seldom.warning("command", refusal)
             self._refused.note(refusal, now_s)
         reasons = {
-            "camera": self._parts.feed.reason or self._parts.feed.trouble,
+            "camera": self._parts.feed.reason or self._parts.feed.trouble or self._parts.wishes.reason,
             "models": self._perception.reason,
             "pace": self._pacer.reason,
             "audio": music.reason,

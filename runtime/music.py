@@ -254,5 +254,5 @@ class Music:
             self._quarantine.played(playing.song_id)
             if self._chosen is not None and playing.song_id == self._chosen.song_id:
                 self._unproven = False
-        for song_id in self._quarantine.released(now_s):
+        for song_id in self._quarantine.released(now_s, others=self._matcher.playable_songs > 0):
             self._matcher.include(song_id)

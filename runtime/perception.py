@@ -13,6 +13,7 @@ from emomusic_edge.preprocess import crop_face
 
 from .faces.primary import PrimaryFace
 from .scheduling import ScenePace
+from .seldom_log import SeldomLog
 from .timing import StageTimes
 
 _log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class Perception:
         self._scene_pace = scene_pace
         self._looks: deque[bool] = deque(maxlen=_SHARE_OF_FRAMES)
         self._reasons: dict[str, str] = {}
+        self._seldom = SeldomLog(_log)
 
     @property
     def reason(self) -> str:
@@ -127,5 +129,6 @@ class Perception:
 
     def _note(self, part: str, reason: str) -> None:
         if reason and self._reasons.get(part) != reason:
-            _log.warning("%s", reason)
+            # A model may fail on every other frame.
+            self._seldom.warning(part, reason)
         self._reasons[part] = reason

@@ -8,10 +8,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from emomusic_edge.affect import FINDINGEMO
 from emomusic_edge.contracts import AffectEstimate, Image, InferenceEngine, Source, ValenceArousal
 from emomusic_edge.errors import ModelError
 from emomusic_edge.manifest import Manifest, McDropout
 from emomusic_edge.preprocess import prepare
+
+# A network may overshoot its scale a little. One whose arithmetic overflows (half precision ends at 65,504) is far off,
+# and the average that steadies the feeling would need half a minute to forget it.
+_LOWEST = np.subtract(FINDINGEMO.low, np.subtract(FINDINGEMO.high, FINDINGEMO.low))
+_HIGHEST = np.add(FINDINGEMO.high, np.subtract(FINDINGEMO.high, FINDINGEMO.low))
 
 
 class MaskBank:
@@ -98,25 +104,39 @@ class AffectPredictor:
             Mean and variance in FindingEmo units.
 
         Raises:
-            ModelError: the engine failed, or gave values that are not finite or a negative variance.
+            ModelError: the engine failed, or gave what no estimate can be: values that are not finite, a mean further
+                off the scale than the scale is wide, a negative variance, or none at all on both axes.
         """
         inputs: dict[str, NDArray[np.generic]] = {"image": prepare(image, self._manifest.image)}
         if self._masks is not None:
             inputs["masks"] = self._masks.rows()
         outputs = self._engine.run(inputs)
+        mean, variance = self._pair(outputs, "mean"), self._pair(outputs, "variance")
+        if (mean < _LOWEST).any() or (mean > _HIGHEST).any():
+            raise self._nonsense("a mean far off the scale")
+        if (variance < 0).any():
+            raise self._nonsense("a negative variance")
+        # One sample alone has none. Of several, and of a closed form, it would mean certainty, which no network has:
+        # its dropout was lost, or all it computes is zero. On one axis alone rounding can do it; fusion has a floor.
+        if self._samples != 1 and not variance.any():
+            raise self._nonsense("no variance at all, so that nobody can tell how sure it is")
         return AffectEstimate(
             source=self._source,
-            mean=self._pair(outputs, "mean"),
-            variance=self._pair(outputs, "variance"),
+            mean=ValenceArousal(*mean.tolist()),
+            variance=ValenceArousal(*variance.tolist()),
             samples=self._samples,
             gate=self._gate,
         )
 
-    def _pair(self, outputs: Mapping[str, NDArray[np.generic]], name: str) -> ValenceArousal:
-        values = np.asarray(outputs[name], dtype=np.float64).ravel() if name in outputs else np.empty(0)
-        if values.shape != (2,) or not np.isfinite(values).all() or (name == "variance" and values.min() < 0):
-            raise ModelError(
-                f"Model {self._manifest.name} gave {name} = {values.tolist()}, expected two finite numbers"
-                + (" >= 0." if name == "variance" else ".")
-            )
-        return ValenceArousal(float(values[0]), float(values[1]))
+    def _pair(self, outputs: Mapping[str, NDArray[np.generic]], name: str) -> NDArray[np.float64]:
+        found = outputs.get(name)
+        if found is None or found.size != 2 or found.dtype.kind != "f":
+            told = "nothing" if found is None else f"{found.dtype} {list(found.shape)}"
+            raise self._nonsense(f"{told} as {name}, expected two floats")
+        if not np.isfinite(found).all():
+            raise self._nonsense(f"a {name} that is not finite")
+        return found.astype(np.float64).ravel()
+
+    def _nonsense(self, what: str) -> ModelError:
+        """Without the values: this is logged and told, and they may be of somebody's feeling."""
+        return ModelError(f"Model {self._manifest.name} gave {what}; nothing is made of it")

@@ -9,7 +9,8 @@ LATER_RETRY_S = 3600.0
 
 # With a whole folder gone, every song fails at once: without a pause the library would be tried through in seconds.
 FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 10.0
+LONGEST_PAUSE_S = 5.0
+"""So a folder that is back is heard within so much and the moment that a song takes to begin."""
 
 
 class Quarantine:
@@ -43,9 +44,18 @@ class Quarantine:
         """Whether the last songs failed one after the other, so that the next is not to be tried yet."""
         return now_s < self._choose_from_s
 
-    def released(self, now_s: float) -> list[str]:
-        """The songs whose time is over since the last call: they may be chosen again."""
+    def released(self, now_s: float, *, others: bool = True) -> list[str]:
+        """The songs that may be chosen again from this call on.
+
+        Args:
+            now_s: the loop's clock.
+            others: whether any song may be chosen that is not kept out. Where there is none, the one that comes free
+                first need not wait for it, only for the pause: a small library whose folder was away is heard again
+                as soon as a large one, in which some song is always left to try.
+        """
         free = [song_id for song_id, until_s in self._until_s.items() if until_s <= now_s]
+        if not (free or others or self.pausing(now_s)) and self._until_s:
+            free = [min(self._until_s, key=self._until_s.__getitem__)]
         for song_id in free:
             del self._until_s[song_id]
         return free

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import logging
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emomusic_edge.artefacts import append_whole
 from emomusic_edge.contracts import Source, StateSnapshot, ValenceArousal
+from emomusic_edge.disk_trouble import disk_trouble
 from emomusic_edge.errors import ConfigError
+from emomusic_edge.runtime.kept_trying import RETRY_S
 
 _log = logging.getLogger(__name__)
 
@@ -65,8 +71,8 @@ class RecordWriter:
     """Writes a row a frame; what was written stays when the process is killed.
 
     The file is readable by its owner alone, since it is a history of feelings. One that stands there is overwritten
-    with the first frame, so that a run that never had one costs nobody a record. When the disk fails in the middle of
-    a run, recording ends and `reason` says why; the run goes on.
+    with the first frame, so that a run that never had one costs nobody a record. While the disk refuses, rows are lost
+    and `reason` says why; the run goes on, and so does the record as soon as the disk takes it.
 
     Raises:
         ConfigError: the file cannot be written.
@@ -84,9 +90,11 @@ class RecordWriter:
                 f"{path} cannot be written: {cause.strerror or cause}.",
                 mend="--record takes a file in a folder of yours",
             ) from cause
-        # csv ends its rows itself; line-buffered, so that each goes to the system whole
-        self._file = os.fdopen(descriptor, "w", buffering=1, newline="", encoding="utf-8")
-        self._rows = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
+        # Without a buffer: what the disk refuses must not be tried again with the next row before it.
+        self._file = FileIO(descriptor, "w")
+        self._whole_bytes = 0
+        self._lost_rows = 0
+        self._again_at_s = -math.inf
 
     def write(self, snapshot: StateSnapshot) -> None:
         """Add a row; the first one is at 0 s."""
@@ -94,36 +102,54 @@ class RecordWriter:
             return
         if self._start_s is None:
             self._start_s = snapshot.t_s
-            self._guarded(self._begin)
-        row = row_of(snapshot, self._start_s)
-        self._guarded(lambda: self._rows.writerow(row))
+        if snapshot.t_s < self._again_at_s:
+            self._lost_rows += 1
+            return
+        try:
+            self._append(row_of(snapshot, self._start_s))
+        except OSError as cause:
+            self._again_at_s = snapshot.t_s + RETRY_S
+            self._lost_rows += 1
+            if not self.reason:
+                _log.warning("record: rows are lost: %s", disk_trouble(self._path, cause))
+            self.reason = f"rows are lost: {disk_trouble(self._path, cause)}"
+            return
+        if self.reason:
+            _log.warning("record: %s is written again; %d rows are missing", self._path, self._lost_rows)
+            self._lost_rows = 0
+            self.reason = ""
 
     def close(self) -> None:
         """End the file; one that was made for this run and got no row is removed."""
-        self._guarded(self._file.close)
+        # Each row was handed over already: there is nothing more to lose.
+        with contextlib.suppress(OSError):
+            self._file.close()
         if self._is_new and self._start_s is None:
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
-    def _begin(self) -> None:
+    def _append(self, row: Mapping[str, str]) -> None:
+        text = io.StringIO(newline="")
+        rows = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        if not self._whole_bytes:
+            rows.writeheader()
+        rows.writerow(row)
+        data = text.getvalue().encode()
+        # A device or a pipe is written to as it is.
         if self._path.is_file():
-            self._file.truncate(0)
-            os.fchmod(self._file.fileno(), 0o600)
-        self._rows.writeheader()
+            if not self._whole_bytes:
+                os.fchmod(self._file.fileno(), 0o600)
+            if not self._whole_bytes or self.reason:
+                # Begun with the first row; of a row that was refused nothing may stand before the next one.
+                self._file.truncate(self._whole_bytes)
+        append_whole(self._file, data)
+        self._whole_bytes += len(data)
 
     def __enter__(self) -> RecordWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _guarded(self, act: Callable[[], object]) -> None:
-        if self.reason:
-            return
-        try:
-            act()
-        except OSError as cause:
-            self.reason = f"{self._path} cannot be written any more: {cause.strerror or cause}"
-            _log.warning("record: %s", self.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,10 @@ class ServiceManager:
     def ready(self) -> None:
         """The service does its work from now on."""
         self._tell("READY=1")
+        if self._notifier is not None and self._notifier.socket is not None:
+            # From here on the loop tells, and must not wait for a manager that is busy: what finds no room is lost, and
+            # a sign of life comes again.
+            self._notifier.socket.setblocking(False)
 
     def alive(self) -> None:
         """Every part has moved lately."""

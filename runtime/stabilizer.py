@@ -95,6 +95,11 @@ class Stabilizer:
             )
         return self.at(now_s)
 
+    def forget(self) -> None:
+        """Begin anew: there is no stable affect until the next accepted frame."""
+        self._valence, self._arousal = _Axis(), _Axis()
+        self._last_frame_s, self._held = None, (True, True)
+
     def at(self, now_s: float) -> StableAffect | None:
         """What stands since the last frame, as old as it is by now; changes nothing."""
         if self._valence.moved_at_s is None or self._arousal.moved_at_s is None:

@@ -6,8 +6,25 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Protocol
+
+# Steps come several times a second; so long between two is no load but a stop. Clocks are read one after the other.
+_STOOD_STILL_S, _SLEPT_S = 5.0, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Awoke:
+    """The process stood still, and goes on.
+
+    Attributes:
+        stood_s: for how long.
+        slept_s: how much of it the monotonic clock did not count: the machine slept.
+    """
+
+    stood_s: float
+    slept_s: float
 
 
 class Timebase(Protocol):
@@ -21,20 +38,53 @@ class Timebase(Protocol):
         """Told the time of each frame that the loop takes."""
         ...
 
+    def awoke(self) -> Awoke | None:
+        """How long the process stood still since this was asked last; None when it did not.
+
+        To be asked several times a second.
+        """
+        ...
+
     def wait_until(self, due_s: float, stop: threading.Event, at_most_s: float) -> bool:
         """Wait until a time has come, `stop` is set, or `at_most_s` have passed; returns whether the time has come."""
         ...
 
 
 class RealTime:
-    """Monotonic time: cameras, and files played in real time."""
+    """Monotonic time: cameras, and files played in real time.
+
+    Args:
+        monotonic: seconds that the machine was awake.
+        since_boot: the same with those that it slept.
+    """
+
+    def __init__(
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        since_boot: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+    ) -> None:
+        self._monotonic = monotonic
+        self._since_boot = since_boot
+        self._asked_s: tuple[float, float] | None = None
 
     def now_s(self) -> float:
         """Monotonic seconds."""
-        return time.monotonic()
+        return self._monotonic()
 
     def took(self, captured_at_s: float) -> None:
         """Of no effect: time goes on by itself."""
+
+    def awoke(self) -> Awoke | None:
+        """See Timebase.awoke. A step that took as long counts as well: what waited meanwhile is as old."""
+        before, now = self._asked_s, (self._monotonic(), self._since_boot())
+        if self._monotonic() - now[0] > _SLEPT_S / 2:
+            # Held up between the two clocks: they tell nothing of each other then.
+            return None
+        self._asked_s = now
+        if before is None:
+            return None
+        stood_s, slept_s = now[1] - before[1], (now[1] - before[1]) - (now[0] - before[0])
+        return Awoke(stood_s, max(slept_s, 0.0)) if stood_s > _STOOD_STILL_S or slept_s > _SLEPT_S else None
 
     def wait_until(self, due_s: float, stop: threading.Event, at_most_s: float) -> bool:
         """Sleep."""
@@ -57,6 +107,10 @@ class FrameTime:
     def took(self, captured_at_s: float) -> None:
         """Time is now that of this frame."""
         self._now_s = captured_at_s
+
+    def awoke(self) -> Awoke | None:
+        """Never: time stands with the process."""
+        return None
 
     def wait_until(self, due_s: float, stop: threading.Event, at_most_s: float) -> bool:
         """Never waits: the feed gives the frames of the ticks, and time comes with them."""

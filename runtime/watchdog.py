@@ -13,6 +13,9 @@ from typing import Protocol
 
 _log = logging.getLogger(__name__)
 
+# So long between two steps, and the whole process was stopped: the parts' silence meanwhile was none of theirs.
+_STOOD_STILL_S = 5.0
+
 
 class Manager(Protocol):
     """The part of ServiceManager that is used here."""
@@ -55,6 +58,8 @@ class Watchdog:
         # A third of what is asked for, as sd_watchdog_enabled(3) advises half: a busy moment must not end the service.
         self._every_s = None if manager.watchdog_s is None else manager.watchdog_s / 3
         self._told_at_s = float("-inf")
+        self._stepped_at_s = float("-inf")
+        self._going_since_s = float("-inf")
         self._hanging: tuple[str, ...] = ()
 
     def step(self, now_s: float, status: str) -> None:
@@ -64,10 +69,14 @@ class Watchdog:
             now_s: monotonic seconds.
             status: a line for `systemctl status`; nothing of feelings.
         """
+        if now_s - self._stepped_at_s > _STOOD_STILL_S:
+            self._going_since_s = now_s
+        self._stepped_at_s = now_s
         if self._every_s is None or now_s - self._told_at_s < self._every_s:
             return
         self._told_at_s = now_s
-        hanging = tuple(name for name, part in self._parts.items() if part.silent_s() > part.limit_s)
+        going_s = now_s - self._going_since_s
+        hanging = tuple(name for name, part in self._parts.items() if min(part.silent_s(), going_s) > part.limit_s)
         if hanging != self._hanging and hanging:
             _log.error(
                 "no sign of life from: %s; the service manager is told no more that all is well", ", ".join(hanging)

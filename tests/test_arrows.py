@@ -22,7 +22,7 @@ MAY_IMPORT = {
 WRAPPED_BY = {
     "pygame": {"runtime/audio/sdl.py"},
     "mediapipe": {"runtime/faces/mediapipe_detector.py"},
-    "paho": {"runtime/mqtt/client.py", "runtime/mqtt/connection.py"},
+    "paho": {"runtime/mqtt/client.py", "runtime/mqtt/connection.py", "runtime/mqtt/wake.py"},
     "tensorrt": {"runtime/engines/tensorrt.py", "export/tensorrt/process.py"},
     "tensorrt_rtx": {"export/tensorrt/rtx.py"},
     "pycuda": {"runtime/engines/pycuda_device.py"},

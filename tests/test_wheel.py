@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import sys
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+from built_wheel import build_wheel
 from conftest import Material
 
 from emomusic_edge.paths import DataLayout
@@ -18,33 +16,9 @@ from emomusic_edge.paths import DataLayout
 pytestmark = pytest.mark.wheel
 
 
-def _tracked(repo: Path) -> list[Path]:
-    """The files of the project: what git knows, or all but what is made here where there is no git."""
-    listing = ["git", "-C", str(repo), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    try:
-        names = subprocess.run(listing, capture_output=True, check=True).stdout.decode().split("\0")
-        return [repo / name for name in names if name and os.path.lexists(repo / name)]
-    except (OSError, subprocess.CalledProcessError):
-        made = (".venv", ".git", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", "build", "dist", "out")
-        return [
-            path
-            for path in repo.rglob("*")
-            if (path.is_symlink() or path.is_file()) and not path.relative_to(repo).parts[0].startswith(made)
-        ]
-
-
 @pytest.fixture(scope="module")
 def wheel(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("dist")
-    source = tmp_path_factory.mktemp("checkout")
-    for path in _tracked(repo):
-        place = source / path.relative_to(repo)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, place, follow_symlinks=False)
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", str(out), str(source)], check=True, capture_output=True
-    )
-    return next(out.glob("*.whl"))
+    return build_wheel(repo, tmp_path_factory.mktemp("wheel"))
 
 
 def test_only_one_top_level_name_and_every_data_file(wheel: Path, repo: Path) -> None:

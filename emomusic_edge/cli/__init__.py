@@ -25,6 +25,7 @@ COMMANDS = {
     "mqtt": LazyCommand("emomusic_edge.cli.mqtt:app", "Describe the MQTT topics, payloads and commands."),
     "index": LazyCommand("emomusic_edge.cli.index:app", "Build and inspect music indexes."),
     "export": LazyCommand("emomusic_edge.cli.export:app", "Turn models into bundles that the device runs."),
+    "sign": LazyCommand("emomusic_edge.cli.sign:sign", "Sign bundles and indexes with a key of your own."),
     "fetch": LazyCommand("emomusic_edge.cli.fetch:fetch", "Fetch the starter weights and the demo clip, once."),
     "fleet": LazyCommand("emomusic_edge.cli.fleet:app", "All devices on a broker, and one command for many."),
     "doctor": LazyCommand("emomusic_edge.cli.doctor:doctor", "What works here, what does not, and what mends it."),

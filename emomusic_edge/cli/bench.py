@@ -39,6 +39,11 @@ _SAMPLES = typer.Option(
 _ENGINE = typer.Option(
     "--engine", metavar="NAME", help="tensorrt, cuda or cpu; may be repeated. Without it, each that runs here."
 )
+_PRECISION = typer.Option(
+    "--precision",
+    metavar="NAME",
+    help="fp32, fp16 or int8; may be repeated. Without it, each that lies beside a bundle whose name says none.",
+)
 _ROUNDS = typer.Option("--rounds", min=2, max=10_000, help="At most so many turns for each case.")
 _SECONDS = typer.Option("--seconds", min=0.1, help="Begin no further pair of rounds after this long.")
 _CLIP = typer.Option("--clip", metavar="FILE", help="Measure the way of a frame on this clip.", show_default=False)
@@ -79,6 +84,7 @@ def measure_command(
     bundles: Annotated[list[str] | None, _BUNDLES] = None,
     samples: Annotated[list[int] | None, _SAMPLES] = None,
     engine: Annotated[list[str] | None, _ENGINE] = None,
+    precision: Annotated[list[str] | None, _PRECISION] = None,
     rounds: Annotated[int, _ROUNDS] = 20,
     seconds: Annotated[float, _SECONDS] = 60.0,
     clip: Annotated[Path | None, _CLIP] = None,
@@ -91,7 +97,7 @@ def measure_command(
     config: Annotated[Path | None, CONFIG] = None,
     assignments: Annotated[list[str] | None, SET] = None,
 ) -> None:
-    """Measure what an inference takes, for each bundle, engine and T in turns, and a frame on its whole way.
+    """Measure what an inference takes, for each bundle, precision, engine and T in turns, and a frame on its whole way.
 
     docs/benchmark.md says what each column means, and when to believe it.
 
@@ -103,7 +109,14 @@ def measure_command(
 
     from rich.console import Console
 
-    from emomusic_edge.cli.bench_choice import check_clip, choose, choose_clip, choose_pair, places_of_pair
+    from emomusic_edge.cli.bench_choice import (
+        check_clip,
+        choose,
+        choose_clip,
+        choose_pair,
+        choose_precisions,
+        places_of_pair,
+    )
     from emomusic_edge.cli.session import check_writable
     from emomusic_edge.config import load_config, parse_assignments
     from emomusic_edge.engine_store import EngineStore
@@ -117,14 +130,16 @@ def measure_command(
     from emomusic_edge.runtime.bench.machine import read_machine
     from emomusic_edge.runtime.bench.measure import Effort
     from emomusic_edge.runtime.bench.noise import noise_verdict
+    from emomusic_edge.runtime.bench.precisions import in_each_precision
     from emomusic_edge.runtime.bench.report import BenchReport, case_results, write_report
     from emomusic_edge.runtime.bench.tables import report_view
 
-    if compare is not None and (bundles or clip is not None or samples or engine):
+    if compare is not None and (bundles or clip is not None or samples or engine or precision):
         raise ConfigError(
-            "--compare measures its two alone: no bundle, --clip, --samples or --engine goes with it.",
+            "--compare measures its two alone: no bundle, --clip, --samples, --engine or --precision goes with it.",
             mend="Leave the others out, and write T and engine behind the names: --compare NAME@5@cpu NAME@64@cpu",
         )
+    precisions = choose_precisions(precision)
     check_clip(clip)
     check_writable("--json", json_file)
     if plots is not None:
@@ -136,7 +151,12 @@ def measure_command(
     layers = parse_assignments(assignments or ())
     settings = load_config(config, layers)
     machine = read_machine()
-    wanted = choose_pair(compare, settings) if compare else choose(bundles or [], samples or SAMPLES, engine, settings)
+    absent: list[str] = []
+    if compare is not None:
+        wanted = choose_pair(compare, settings)
+    else:
+        wanted = choose(bundles or [], samples or SAMPLES, engine, settings)
+        wanted, absent = in_each_precision(wanted, precisions)
     threads = settings.models.threads
     makers = engine_makers(threads, GraphStore(CacheLayout(settings.paths.cache_dir).graphs))
     loaded = load_cases(wanted, makers, EngineStore(DataLayout(settings.paths.data_dir).engines))
@@ -149,7 +169,7 @@ def measure_command(
     finally:
         jetson = watch.close()
         loaded.close()
-    absent = list(loaded.absent) + ([watch.absent] if watch.absent else [])
+    absent += [*loaded.absent, *([watch.absent] if watch.absent else [])]
     pipeline, broke = None, None
     if compare is None and not no_clip:
         found, why_not = choose_clip(clip, bundles or [], settings)

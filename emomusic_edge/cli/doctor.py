@@ -33,6 +33,8 @@ def doctor(
     seconds, and changes nothing: nothing is installed, no file is left, nothing is kept on the broker; the camera is
     on for two seconds and no picture is kept. Ends with exit code 1 if there is a problem, else 0.
 
+    It looks at your own settings and folders; `sudo emomusic-edge service do doctor` at the service's.
+
         emomusic-edge doctor
         emomusic-edge doctor --only camera,broker
     """

@@ -197,7 +197,7 @@ def _broker(
     import logging
 
     from emomusic_edge.config import load_config, parse_assignments
-    from emomusic_edge.runtime.app.outside import broker_settings
+    from emomusic_edge.runtime.mqtt.broker import BrokerSettings
 
     # What is wrong with the line stands below the table, or in the error; a log line would tear the table.
     logging.getLogger("emomusic_edge").addHandler(logging.NullHandler())
@@ -210,7 +210,7 @@ def _broker(
         "mqtt.ca_file": None if ca_file is None else str(ca_file),
     }
     flags = {key: value for key, value in given.items() if value is not None}
-    return broker_settings(load_config(config, {**parse_assignments(assignments or ()), **flags}).mqtt)
+    return BrokerSettings.of(load_config(config, {**parse_assignments(assignments or ()), **flags}).mqtt)
 
 
 def _live(watch: FleetWatch, console: Console, seconds: float | None, moods: bool) -> None:

@@ -18,15 +18,17 @@ def forget(
     """Wipe what likes, dislikes and skips taught, of all songs, and the history where `privacy.history_h` keeps one.
 
     They stand in small files of the data folder, the likes as counts without times. After this no song is named. The
-    system service has a data folder of its own: docs/music.md says how to reach it. A service that runs meanwhile
-    forgets with its next song; over MQTT the command `forget` does the same at once.
+    system service has a data folder of its own: `service do forget` wipes that. A service that runs meanwhile forgets
+    with its next song; over MQTT the command `forget` does the same at once.
 
         emomusic-edge forget --yes
     """
     from emomusic_edge.config import load_config, parse_assignments
     from emomusic_edge.errors import ConfigError
+    from emomusic_edge.installation.places import AS_SERVICE, system_places
     from emomusic_edge.paths import DataLayout
     from emomusic_edge.runtime.choice.feedback_store import FeedbackStore
+    from emomusic_edge.runtime.doctor.system import is_there
     from emomusic_edge.runtime.privacy.history import HistoryFile
 
     layout = DataLayout(load_config(config, parse_assignments(assignments or ())).paths.data_dir)
@@ -47,3 +49,6 @@ def forget(
     typer.echo(f"{done} in {path}.")
     if had_history:
         typer.echo(f"Removed the history, {layout.history}.")
+    service = system_places()
+    if layout.root != service.state and is_there(service.settings):
+        typer.echo(f"The service has likes and a history of its own. To wipe those: {AS_SERVICE} forget")

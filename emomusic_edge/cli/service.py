@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from emomusic_edge.cli.service_do import PASSES_ON, do, own_program
+
 if TYPE_CHECKING:
     from emomusic_edge.installation import Found, Places
 
@@ -69,6 +71,7 @@ def install(
     """
     from emomusic_edge import __version__
     from emomusic_edge.installation import ACKNOWLEDGEMENT_VERSION, Wish, carry_out, install_plan, look, source_of
+    from emomusic_edge.installation.plan import environment_of
 
     places = _places(user=user, root=root)
     if venv is not None:
@@ -101,7 +104,8 @@ def install(
     _need_rights(places, root)
     _acknowledge(found, read=read)
     carry_out(steps, typer.echo, root=root)
-    _tell_the_rest(places, found, root, started=start)
+    program = environment_of(venv, found.record, places) / "bin" / "emomusic-edge"
+    _tell_the_rest(places, found, root, program, started=start)
 
 
 @app.command()
@@ -144,7 +148,7 @@ def status(
     told = subprocess.run(line, capture_output=True, text=True, check=False)
     if told.returncode:
         _fail(f"{shlex.join(line)} failed: {told.stderr.strip()}", "systemctl status emomusic-edge")
-    state = parse_properties(told.stdout, user=user)
+    state = parse_properties(told.stdout, user=user, program=own_program())
     if as_json:
         typer.echo(json.dumps(dict(state.properties), indent=2))
     else:
@@ -169,6 +173,9 @@ def logs(
     raise typer.Exit(done.returncode)
 
 
+app.command(context_settings=PASSES_ON)(do)
+
+
 def _places(*, user: bool, root: Path | None) -> Places:
     from platformdirs import user_cache_path, user_config_path, user_data_path
 
@@ -178,7 +185,10 @@ def _places(*, user: bool, root: Path | None) -> Places:
         return system_places()
     if root is not None:
         _fail("--user and --root do not go together.", "Leave out one of them.")
-    return user_places(user_config_path(), user_data_path(), user_cache_path())
+    try:
+        return user_places(user_config_path(), user_data_path(), user_cache_path())
+    except RuntimeError as cause:
+        _fail(f"This user's own folders are not known: {cause}.", "Set HOME to this user's home folder.")
 
 
 def _python() -> Path:
@@ -191,11 +201,9 @@ def _python() -> Path:
 def _need_rights(places: Places, root: Path | None) -> None:
     if places.user or root is not None or os.geteuid() == 0:
         return
-    program = Path(sys.argv[0])
-    own = str(program.absolute()) if program.name == "emomusic-edge" else f"{sys.executable} -m emomusic_edge"
     _fail(
         "Only root may install or remove a service of the system.",
-        f"sudo {own} {shlex.join(sys.argv[1:])}  (or --dry-run to see what it would do)",
+        f"sudo {own_program()} {shlex.join(sys.argv[1:])}  (or --dry-run to see what it would do)",
     )
 
 
@@ -224,13 +232,13 @@ def _need_systemd(user: bool) -> None:
         _fail("XDG_RUNTIME_DIR is not set, so your own systemd is not found.", "Log in as that user; sudo does not do.")
 
 
-def _tell_the_rest(places: Places, found: Found, root: Path | None, *, started: bool) -> None:
+def _tell_the_rest(places: Places, found: Found, root: Path | None, program: Path, *, started: bool) -> None:
     flag = " --user" if places.user else ""
     typer.echo("")
     if not found.booted and root is None:
         typer.echo("systemd does not run here: installed, not started. It starts at the next boot with systemd.")
     elif started and root is None:
-        typer.echo(f"It runs. How it is: emomusic-edge service status{flag}")
+        typer.echo(f"It runs. How it is: {program} service status{flag}")
     typer.echo(
         f"Settings: {places.settings}; after a change: {'' if flag else 'sudo '}systemctl{flag} restart emomusic-edge"
     )

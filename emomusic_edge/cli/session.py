@@ -18,12 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.text import Text
 
 from emomusic_edge.config.settings import Settings
 from emomusic_edge.errors import ConfigError, EmomusicError
 
 if TYPE_CHECKING:
     from emomusic_edge.runtime.calibration import Calibration
+
+_LOADING_ENDS_S, _LOADING_LOOK_S = 2.0, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,6 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
         EmomusicError: something cannot work; nothing was written. A file that breaks off raises after all that was
             asked for was written.
     """
-    from emomusic_edge.runtime.app import App, RunPlan
-    from emomusic_edge.runtime.record import RecordWriter
-    from emomusic_edge.runtime.summary import summary_view, write_summary
-    from emomusic_edge.runtime.view.live_view import LiveView
-
     files = {"--summary": plan.summary, "--record": plan.record, "--picture": plan.picture}
     for flag, file in files.items():
         check_writable(flag, file)
@@ -72,10 +70,17 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
         raise ConfigError(f"{' and '.join(files)} need files of their own.", mend="Give each another name.")
     _log_to(console, settings.log.level)
     with contextlib.ExitStack() as stack:
+        # Before the imports, which take longer than all that follows but the loading.
         stop = stack.enter_context(stop_on_signals())
+        from emomusic_edge.runtime.app import App, RunPlan
+        from emomusic_edge.runtime.record import RecordWriter
+        from emomusic_edge.runtime.summary import summary_view, write_summary
+        from emomusic_edge.runtime.view.live_view import LiveView, show
+
         # Nobody sits before a service to plug the camera in and start it again.
         waits = "NOTIFY_SOCKET" in os.environ
-        app = App(settings, RunPlan(plan.fast, plan.max_frames, stop, plan.loop, waits))
+        with ends_while_loading(stop):
+            app = App(settings, RunPlan(plan.fast, plan.max_frames, stop, plan.loop, waits))
         # Only now: a run that cannot start leaves an earlier record as it is.
         record = stack.enter_context(RecordWriter(plan.record)) if plan.record is not None else None
         if record is not None:
@@ -93,10 +98,10 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
         with contextlib.nullcontext() if kept else view:
             told = app.run()
     if not kept:
-        console.print(summary_view(told))
+        show(console, summary_view(told))
     faults: list[EmomusicError] = []
     if record is not None:
-        console.print(f"record: {record.reason or plan.record}", highlight=False, markup=False)
+        show(console, Text(f"record: {record.reason or plan.record}"))
     if app.broke_off is not None:
         faults.append(app.broke_off)
     outputs: list[tuple[str, Path | None, Callable[[Path], None]]] = [
@@ -108,7 +113,7 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
             continue
         try:
             write(file)
-            console.print(f"{flag[2:]}: {file}", highlight=False, markup=False)
+            show(console, Text(f"{flag[2:]}: {file}"))
         except OSError as cause:
             faults.append(_unwritable(flag, file, cause))
     if faults:
@@ -177,6 +182,26 @@ def stop_on_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def ends_while_loading(stop: threading.Event) -> Iterator[None]:
+    """End the process two seconds after `stop` if this still stands: nothing interrupts a model that is being read.
+
+    Nothing sounds and nobody was told anything by then; what loading keeps for the next time is written aside first.
+    """
+    loaded = threading.Event()
+
+    def watch() -> None:
+        while not loaded.wait(_LOADING_LOOK_S):
+            if stop.is_set() and not loaded.wait(_LOADING_ENDS_S):
+                os._exit(0)
+
+    threading.Thread(target=watch, name="loading", daemon=True).start()
+    try:
+        yield
+    finally:
+        loaded.set()
 
 
 def _log_to(console: Console, level: str) -> None:

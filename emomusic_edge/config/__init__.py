@@ -4,7 +4,7 @@
 file over the defaults.
 """
 
-from emomusic_edge.config.load import LoadedConfig, load_config, load_with_origins, parse_assignments
+from emomusic_edge.config.load import LoadedConfig, load_config, load_what_fits, load_with_origins, parse_assignments
 from emomusic_edge.config.mqtt import MqttSettings, password_file, read_password
 from emomusic_edge.config.settings import (
     CameraSettings,
@@ -37,6 +37,7 @@ __all__ = [
     "Settings",
     "StabilizerSettings",
     "load_config",
+    "load_what_fits",
     "load_with_origins",
     "parse_assignments",
     "password_file",

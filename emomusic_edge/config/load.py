@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +22,8 @@ from emomusic_edge.paths import default_config_file
 
 _MEND = "Correct it there; `emomusic-edge config example` prints every setting with its meaning and bounds."
 _FOUND_MAX_CHARS = 60
+_SHOWN_PROBLEMS = 12
+_NAME_MAX_CHARS = 80  # the longest name of a setting has some forty
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,27 @@ class LoadedConfig:
 class _Given:
     value: object
     origin: str
+
+
+class _Origins(Mapping[str, str]):
+    """Where each value came from; a file is searched for its line when that is asked."""
+
+    def __init__(self, given: Mapping[str, _Given], toml: TomlFile | None) -> None:
+        self._given = given
+        self._toml = toml
+
+    def __getitem__(self, key: str) -> str:
+        return _located(key, self._given[key], self._toml)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+
+# A file of fifty thousand slips gets a dozen told, and the rest counted: each is worded only when it is shown.
+_Problem = Callable[[], str]
 
 
 def load_config(
@@ -70,7 +95,7 @@ def load_with_origins(
     """
     if file is None and default_config_file().is_file():
         file = default_config_file()
-    problems: list[str] = []
+    problems: list[_Problem] = []
     # The later layer wins.
     given: dict[str, _Given] = {}
     toml = TomlFile.read(file) if file is not None else None
@@ -87,9 +112,41 @@ def load_with_origins(
     try:
         settings = Settings.model_validate(nested)
     except ValidationError as error:
-        _refuse([_problem(details, given, toml) for details in error.errors(include_url=False)])
+        _refuse([functools.partial(_problem, details, given, toml) for details in error.errors(include_url=False)])
         raise
-    origins = {key: _located(key, item, toml) for key, item in given.items()}
+    return LoadedConfig(settings, _Origins(given, toml), file)
+
+
+def load_what_fits(
+    file: Path | None = None,
+    overrides: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> LoadedConfig:
+    """What of all settings fits, where load_with_origins refuses the whole; for who looks into what is wrong.
+
+    Args:
+        file: as there; one that is no TOML gives nothing.
+        overrides: as there.
+        environ: as there.
+    """
+    if file is None and default_config_file().is_file():
+        file = default_config_file()
+    told: list[_Problem] = []
+    toml: TomlFile | None = None
+    if file is not None:
+        with contextlib.suppress(ConfigError):
+            toml = TomlFile.read(file)
+    given = _from_file(toml, told) if toml is not None else {}
+    given |= _from_environment(os.environ if environ is None else environ, told)
+    given |= _from_flags(overrides or {}, told)
+    settings, nested, origins = Settings(), dict[str, dict[str, object]](), dict[str, str]()
+    # One after the other; some fit only beside others that may come later (a password beside its user).
+    for key, item in [*given.items(), *given.items()]:
+        section, name = key.split(".")
+        tried = {**nested, section: {**nested.get(section, {}), name: item.value}}
+        with contextlib.suppress(ValidationError):
+            settings = Settings.model_validate(tried)
+            nested, origins[key] = tried, _located(key, item, toml)
     return LoadedConfig(settings, MappingProxyType(origins), file)
 
 
@@ -116,28 +173,28 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, object]:
     return values
 
 
-def _from_file(toml: TomlFile, problems: list[str]) -> dict[str, _Given]:
+def _from_file(toml: TomlFile, problems: list[_Problem]) -> dict[str, _Given]:
     given: dict[str, _Given] = {}
     for section, table in toml.content.items():
         if section not in section_models():
-            problems.append(_unknown(section, section_models(), toml.place(section)))
+            problems.append(functools.partial(_unknown, section, section_models(), toml, section))
         elif not isinstance(table, dict):
-            problems.append(f"{section}: found {_kind(table)}, expected a table, [{section}] ({toml.place(section)}).")
+            problems.append(functools.partial(_no_table, section, table, toml))
         else:
             for name, value in table.items():
                 key = f"{section}.{name}"
                 if key not in known_settings():
-                    problems.append(_unknown(key, known_settings(), toml.place(section, name)))
+                    problems.append(functools.partial(_unknown, key, known_settings(), toml, section, name))
                 else:
                     given[key] = _Given(value, str(toml.path))
     return given
 
 
-def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[str, _Given]:
+def _from_environment(environ: Mapping[str, str], problems: list[_Problem]) -> dict[str, _Given]:
     known = {setting.variable: key for key, setting in known_settings().items()}
     variables = {name: value for name, value in environ.items() if name.upper().startswith(ENV_PREFIX)}
     for name in [name for name in variables if name.upper() not in known]:
-        problems.append(_unknown(name, known, "an environment variable"))
+        problems.append(functools.partial(_unknown, name, known, "an environment variable"))
         del variables[name]
     variables = {name: value for name, value in variables.items() if value}
     if not variables:
@@ -153,20 +210,32 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[s
     }
 
 
-def _from_flags(overrides: Mapping[str, object], problems: list[str]) -> dict[str, _Given]:
+def _from_flags(overrides: Mapping[str, object], problems: list[_Problem]) -> dict[str, _Given]:
     given: dict[str, _Given] = {}
     for key, value in overrides.items():
         if key not in known_settings():
-            problems.append(_unknown(key, known_settings(), "given as a flag"))
+            problems.append(functools.partial(_unknown, key, known_settings(), "given as a flag"))
         elif value is not None:
             given[key] = _Given(value, "a flag")
     return given
 
 
-def _unknown(name: str, known: Iterable[str], place: str) -> str:
-    """An unknown name and the nearest known one; never its value, which may be a secret under a slip of the key."""
+def _no_table(section: str, found: object, toml: TomlFile) -> str:
+    return f"{section}: found {_kind(found)}, expected a table, [{section}] ({toml.place(section)})."
+
+
+def _unknown(name: str, known: Iterable[str], given: TomlFile | str, *key: str) -> str:
+    """An unknown name and the nearest known one; never its value, which may be a secret under a slip of the key.
+
+    Args:
+        name: the setting's, section's or variable's.
+        known: the names that there are.
+        given: where it was given: the file that holds it under `key`, or in words.
+        key: of the file.
+    """
+    place = given if isinstance(given, str) else given.place(*key)
     candidates = {candidate.upper().removeprefix(ENV_PREFIX): candidate for candidate in known}
-    sought = name.upper().removeprefix(ENV_PREFIX)
+    sought = name[:_NAME_MAX_CHARS].upper().removeprefix(ENV_PREFIX)
     nearest = difflib.get_close_matches(sought, candidates, n=1, cutoff=0.7)
     if not nearest:
         # The right name in the wrong section.
@@ -221,11 +290,11 @@ def _kind(value: object) -> str:
     return kinds.get(type(value), f"a {type(value).__name__}")
 
 
-def _refuse(problems: list[str]) -> None:
+def _refuse(problems: list[_Problem]) -> None:
     if len(problems) == 1:
-        raise ConfigError(problems[0], mend=_MEND)
+        raise ConfigError(problems[0](), mend=_MEND)
     if problems:
-        shown = problems[:12]
+        shown = [problem() for problem in problems[:_SHOWN_PROBLEMS]]
         rest = [f"… and {len(problems) - len(shown)} more."] if len(problems) > len(shown) else []
         lines = "\n".join(f"- {problem}" for problem in [*shown, *rest])
         raise ConfigError(f"{len(problems)} settings do not fit:\n{lines}", mend=_MEND.replace("it", "each", 1))

@@ -19,12 +19,25 @@ MQTT_PORT = 1883
 MQTT_TLS_PORT = 8883
 CREDENTIAL = "mqtt-password"
 NODE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+NODE_FORM = "1 to 64 of a-z, 0-9, _ and -, no _ or - first"
+DEVICE_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+DEVICE_ID_FORM = "1 to 64 of a-z, A-Z, 0-9, _ and -"
 
 
 # machine-id(5) asks programs not to show it: what is shown is hashed, and of no use for other programs' hashes.
 _MACHINE_ID = Path("/etc/machine-id")
 _HASHED_FOR = b"emomusic-edge:"
 _HASH_DIGITS = 6
+_DEVICE_DIGITS = 12
+
+
+def _machine_digits(machine_id: Path, count: int) -> str:
+    """So many hexadecimal digits of the hashed machine id; empty where there is none."""
+    try:
+        found = machine_id.read_bytes().strip()
+    except OSError:
+        found = b""
+    return hashlib.sha256(_HASHED_FOR + found).hexdigest()[:count] if found else ""
 
 
 def default_node(machine_id: Path = _MACHINE_ID) -> str:
@@ -35,12 +48,13 @@ def default_node(machine_id: Path = _MACHINE_ID) -> str:
     """
     label = socket.gethostname().split(".")[0].lower()
     label = re.sub(r"[^a-z0-9_-]", "-", label)[: 63 - _HASH_DIGITS].strip("-_") or "emomusic"
-    try:
-        found = machine_id.read_bytes().strip()
-    except OSError:
-        found = b""
-    digits = hashlib.sha256(_HASHED_FOR + found).hexdigest()[:_HASH_DIGITS] if found else ""
+    digits = _machine_digits(machine_id, _HASH_DIGITS)
     return f"{label}-{digits}" if digits else label
+
+
+def default_device_id(machine_id: Path = _MACHINE_ID) -> str | None:
+    """What this machine is known by whatever it is called: twelve digits of the hashed machine id; None without one."""
+    return _machine_digits(machine_id, _DEVICE_DIGITS) or None
 
 
 class MqttSettings(Section):
@@ -60,12 +74,24 @@ class MqttSettings(Section):
         About(
             unset="the host name and six digits of the machine's id, hashed",
             example='"living-room"',
-            form="1 to 64 of a-z, 0-9, _ and -, no _ or - first",
+            form=NODE_FORM,
         ),
     ] = Field(
         default_factory=default_node,
         pattern=NODE_PATTERN,
         description="This device in the topics: `emomusic/<node>/…`.",
+    )
+    device_id: Annotated[
+        str | None,
+        About(
+            unset="twelve digits of the machine's id, hashed; `node` where there is none",
+            example='"hall-device"',
+            form=DEVICE_ID_FORM,
+        ),
+    ] = Field(
+        default_factory=default_device_id,
+        pattern=DEVICE_ID_PATTERN,
+        description="By what Home Assistant knows this device again, whatever `node` is.",
     )
     username: Annotated[Text | None, Field(description="The broker account."), About(example='"emomusic"')] = None
     password: Annotated[
@@ -130,13 +156,13 @@ class MqttSettings(Section):
     @model_validator(mode="after")
     def _credentials_fit(self) -> MqttSettings:
         if self.password is not None and self.password_file is not None:
-            raise ValueError("password and password_file are both set, expected one of them")
+            raise ValueError("mqtt.password and mqtt.password_file are both set, expected one of them")
         if self.username is None and (self.password is not None or self.password_file is not None):
-            raise ValueError("a password is set without a username")
+            raise ValueError("mqtt.password or mqtt.password_file is set without mqtt.username")
         if self.tls and self.unix_socket is not None:
-            raise ValueError("tls is on for a unix socket, which has none; leave it out")
+            raise ValueError("mqtt.tls is on for a unix socket, which has none; leave it out")
         if self.client_key_file is not None and self.client_cert_file is None:
-            raise ValueError("client_key_file is set without client_cert_file")
+            raise ValueError("mqtt.client_key_file is set without mqtt.client_cert_file")
         return self
 
     @property

@@ -8,8 +8,10 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from emomusic_edge.affect import DEFAULT_GATE, FINDINGEMO
 from emomusic_edge.config.fields import About, CameraName, FilePath, NameOrPath, PersonName, Section
-from emomusic_edge.config.mqtt import NODE_PATTERN, MqttSettings
+from emomusic_edge.config.group import GroupSettings
+from emomusic_edge.config.mqtt import MqttSettings
 from emomusic_edge.config.privacy import PrivacySettings
+from emomusic_edge.config.trust import TrustSettings
 from emomusic_edge.contracts import Mode
 from emomusic_edge.paths import default_cache_dir, default_data_dir
 
@@ -241,23 +243,6 @@ class PlayerSettings(Section):
     ] = 5.0
 
 
-class GroupSettings(Section):
-    """Rooms that play together; see docs/groups.md."""
-
-    name: Annotated[
-        str | None,
-        Field(pattern=NODE_PATTERN, description="The group; devices of one name, on one broker, play together."),
-        About(
-            unset="none: the device plays alone",
-            example='"downstairs"',
-            form="1 to 64 of a-z, 0-9, _ and -, no _ or - first",
-        ),
-    ] = None
-    play: Annotated[
-        Literal["song", "mood"], Field(description="Whether the rooms play the very same song, or to the same mood.")
-    ] = "song"
-
-
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -288,6 +273,7 @@ class Settings(Section):
     mqtt: MqttSettings = Field(default_factory=MqttSettings)
     group: GroupSettings = Field(default_factory=GroupSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
+    trust: TrustSettings = Field(default_factory=TrustSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     @model_validator(mode="after")

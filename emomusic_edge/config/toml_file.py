@@ -16,10 +16,12 @@ else:
     import tomli as tomllib
 
 # The example file with every setting in it has 20 KB.
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 64 * 1024
 
-# Looking for a line parses the file up to it: so many lines that merely mention the name are tried.
+# Looking for a line parses its section up to it: so many lines that merely mention the name are tried, of sections
+# that are not longer than this.
 _MAX_CANDIDATES = 8
+_MAX_CHARS = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,9 @@ class TomlFile:
         except OSError as cause:
             raise ConfigError(
                 f"The configuration file {path} cannot be read: {cause.strerror or cause}.",
-                mend=f"Name one that exists, or make it: emomusic-edge config example > {path}",
+                mend="Name the file in that folder."
+                if isinstance(cause, IsADirectoryError)
+                else f"Name one that exists, or make it: emomusic-edge config example > {path}",
             ) from cause
         except ValueError as cause:
             raise ConfigError(
@@ -83,12 +87,19 @@ class TomlFile:
         return str(self.path) if line is None else f"{self.path}, line {line}"
 
     def _line(self, key: tuple[str, ...]) -> int | None:
-        """The first line up to which the file, parsed, holds the key: the parser itself is asked, no second one."""
+        """The first line up to which the key's section, parsed, holds it: the parser itself is asked, no second one."""
+        if "\n" in key[-1]:
+            return None
         lines = self.text.splitlines(keepends=True)
         candidates = [number for number, line in enumerate(lines, 1) if key[-1] in line]
         for number in candidates[:_MAX_CANDIDATES]:
+            # From the table's head on, so that a long file is not parsed again for each key; from its start without.
+            heads = (at for at in range(number - 1, -1, -1) if lines[at].lstrip().startswith("["))
+            begin = next(heads, 0)
+            if sum(map(len, lines[begin:number])) > _MAX_CHARS:
+                continue
             try:
-                content: Any = tomllib.loads("".join(lines[:number]))
+                content: Any = tomllib.loads("".join(lines[begin:number]))
             except (ValueError, RecursionError):
                 continue
             for part in key:

@@ -5,6 +5,7 @@
 """
 
 from emomusic_edge.installation.acknowledgement import ACKNOWLEDGEMENT, ACKNOWLEDGEMENT_VERSION
+from emomusic_edge.installation.as_service import run_as_service
 from emomusic_edge.installation.errors import ServiceError
 from emomusic_edge.installation.executor import carry_out
 from emomusic_edge.installation.machine import look
@@ -30,6 +31,7 @@ __all__ = [
     "carry_out",
     "install_plan",
     "look",
+    "run_as_service",
     "source_of",
     "system_places",
     "uninstall_plan",

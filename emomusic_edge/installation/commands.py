@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from emomusic_edge.installation.as_service import command_as_service
 from emomusic_edge.installation.places import SERVICE, UNIT, Places
 from emomusic_edge.installation.steps import Run
 
@@ -56,25 +57,29 @@ class Commands:
 
     def starter_set(self, environment: Path) -> Run:
         """Make the starter models and music as the service's user, and see them run once."""
-        program = (str(environment / "bin" / SERVICE), "demo", "--fast", "--no-mqtt", "--max-frames")
+        words = ("demo", "--fast", "--no-mqtt", "--max-frames", str(_TRIAL_FRAMES))
         mend = "With a network, the same line again. Or without the starter set: --no-starter and models of your own."
         if self.places.user:
-            return Run((*program, str(_TRIAL_FRAMES)), mend)
-        settings = (
-            f"HOME={self.places.state}",
-            f"EMOMUSIC_PATHS__DATA_DIR={self.places.state}",
-            f"EMOMUSIC_PATHS__CACHE_DIR={self.places.cache}",
-        )
-        return Run(("runuser", "-u", SERVICE, "--", "env", *settings, *program, str(_TRIAL_FRAMES)), mend)
+            return Run((str(environment / "bin" / SERVICE), *words), mend)
+        return Run(command_as_service(self.places, environment, words), mend)
 
-    def enabled(self, *, start: bool) -> Iterator[Run]:
+    def settings_read(self, environment: Path) -> Run:
+        """Have the new version read the settings, as the service's user, while the old one still runs."""
+        program = str(environment / "bin" / SERVICE)
+        as_service = () if self.places.user else ("service", "do")
+        return Run(
+            (program, *as_service, "doctor", "--only", "config"),
+            mend="Correct the settings, then the same line again. Nothing was restarted.",
+        )
+
+    def enabled(self, environment: Path, *, start: bool) -> Iterator[Run]:
         """At each boot from now on, and now."""
         # Links of the system can be made while nothing runs; those of a user only by the user's manager.
         if self.running or not self.places.user:
             yield self.systemctl("enable", UNIT)
         if start and self.running:
             flag = " --user" if self.places.user else ""
-            yield self.systemctl("restart", UNIT, mend=f"emomusic-edge service logs{flag}")
+            yield self.systemctl("restart", UNIT, mend=f"{environment / 'bin' / SERVICE} service logs{flag}")
 
     def stopped(self) -> Iterator[Run]:
         """Not now, and not at the next boot."""

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 import shutil
+import stat
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -62,7 +63,9 @@ def _do(step: Step, root: Path | None, run: Runner, tell: Callable[[str], None])
         case WriteFile(path, content, mode):
             write_atomic(below(root, path), content, mode=mode)
         case SaveCopy(path, copy):
-            shutil.copy2(below(root, path), below(root, copy))
+            # Whole or not at all: the next step writes over what it is a copy of.
+            kept = below(root, path)
+            write_atomic(below(root, copy), kept.read_bytes(), mode=stat.S_IMODE(kept.stat().st_mode))
         case RemoveFile(path):
             below(root, path).unlink(missing_ok=True)
         case RemoveFolder(path, whole):

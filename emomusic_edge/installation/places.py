@@ -10,6 +10,9 @@ from emomusic_edge.paths import APP_NAME
 SERVICE = APP_NAME
 UNIT = f"{SERVICE}.service"
 
+AS_SERVICE = f"sudo /opt/{SERVICE}/venv/bin/{SERVICE} service do"
+"""What comes before a command that is to be done as the service; see cli/service_do.py."""
+
 
 @dataclass(frozen=True, slots=True)
 class Places:

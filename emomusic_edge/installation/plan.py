@@ -135,7 +135,9 @@ def install_plan(wish: Wish, found: Found, places: Places) -> list[Step]:
     steps += commands.after_files()
     if wish.starter and not found.starter and wish.root is None:
         steps.append(commands.starter_set(environment))
-    steps += commands.enabled(start=wish.start)
+    if wish.start and commands.running and places.settings in found.sha256:
+        steps.append(commands.settings_read(environment))
+    steps += commands.enabled(environment, start=wish.start)
     return steps
 
 

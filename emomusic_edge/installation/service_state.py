@@ -43,10 +43,12 @@ class ServiceState:
     Attributes:
         properties: what `systemctl show` gave, by name.
         user: whether it is a user's own service.
+        program: how to call this program, for lines to be copied.
     """
 
     properties: Mapping[str, str]
     user: bool = False
+    program: str = "emomusic-edge"
 
     @property
     def installed(self) -> bool:
@@ -63,7 +65,7 @@ class ServiceState:
         told = self.properties
         if not self.installed:
             yield "service", "not installed"
-            yield "to do", f"{self._sudo}emomusic-edge service install{self._flag}"
+            yield "to do", f"{self._sudo}{self.program} service install{self._flag}"
             return
         yield "service", self._now()
         if told.get("LoadState") == "masked":
@@ -110,7 +112,7 @@ class ServiceState:
     def _to_do(self) -> str:
         systemctl = f"{self._sudo}systemctl{self._flag}"
         if self.properties.get("ActiveState") in ("failed", "activating"):
-            return f"emomusic-edge service logs{self._flag}; then: {systemctl} restart emomusic-edge"
+            return f"{self.program} service logs{self._flag}; then: {systemctl} restart emomusic-edge"
         return f"{systemctl} start emomusic-edge"
 
     @property
@@ -122,9 +124,9 @@ class ServiceState:
         return " --user" if self.user else ""
 
 
-def parse_properties(text: str, *, user: bool = False) -> ServiceState:
+def parse_properties(text: str, *, user: bool = False, program: str = "emomusic-edge") -> ServiceState:
     """What `systemctl show` printed: a `Name=value` a line."""
-    return ServiceState(dict(line.split("=", 1) for line in text.splitlines() if "=" in line), user)
+    return ServiceState(dict(line.split("=", 1) for line in text.splitlines() if "=" in line), user, program)
 
 
 def meaning_of(code: int) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from emomusic_edge import __version__
 from emomusic_edge.installation.errors import ServiceError
+from emomusic_edge.own_source import came_from, requirement
 from emomusic_edge.paths import APP_NAME
 
 # What `demo` needs to make the starter set.
-EXTRAS = "[starter]"
+EXTRA = "starter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +49,8 @@ def source_of(wheels: Path | None = None) -> Source:
         if not found:
             raise ServiceError(
                 f"{wheels} holds no wheel of {APP_NAME} {__version__}, the version that is running.",
-                mend=f"pip wheel --wheel-dir {wheels} '.{EXTRAS}' in the repository's folder.",
+                mend=f"pip wheel --wheel-dir {wheels} '.[{EXTRA}]' in the repository's folder.",
             )
-        return Source(f"{found[0]}{EXTRAS}", wheels)
-    came_from = _direct_url()
-    if came_from is None:
-        return Source(f"{APP_NAME}{EXTRAS}=={__version__}")
-    return Source(f"{came_from}{EXTRAS}", folder=came_from if came_from.is_dir() else None)
-
-
-def _direct_url() -> Path | None:
-    """The folder or wheel that pip installed the running package from (PEP 610), where it is still there."""
-    try:
-        text = importlib.metadata.distribution(APP_NAME).read_text("direct_url.json")
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    url = urlsplit(json.loads(text)["url"]) if text else None
-    if url is None or url.scheme != "file":
-        return None
-    path = Path(unquote(url.path))
-    return path if path.exists() else None
+        return Source(f"{found[0]}[{EXTRA}]", wheels)
+    place = came_from()
+    return Source(requirement(EXTRA), folder=place if place is not None and place.is_dir() else None)

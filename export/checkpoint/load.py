@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from emomusic_edge.artefacts import sha256_of
@@ -73,27 +75,30 @@ def load_checkpoint(
     require_torch()
     state = unwrap(read_checkpoint(path), path.name)
     trunk, heads, told = _split(state, path.name)
-    backbone: nn.Module
+    trunk_of: Callable[[], nn.Module]
     if source == "scene":
         trunk, more = _clip_trunk(trunk, path.name)
         sizes = clip_tower_sizes(trunk, path.name)
-        backbone, architecture, image_px, features = (
-            ClipTower(sizes, activation),
-            sizes.name,
-            sizes.image_px,
-            sizes.projection,
-        )
+        architecture, image_px, features = sizes.name, sizes.image_px, sizes.projection
+        trunk_of = functools.partial(ClipTower, sizes, activation)
         shapes = head_shapes(heads, path.name)
     else:
         _refuse_clip(trunk, path.name)
         blocks = resnet_blocks(trunk, path.name)
-        backbone, architecture, image_px, features = ResNetTrunk(blocks), resnet_name(blocks), 224, FEATURES
+        architecture, image_px, features = resnet_name(blocks), 224, FEATURES
+        trunk_of = functools.partial(ResNetTrunk, blocks)
         shapes = head_shapes(heads, path.name)
         trunk, more = _without_classifier(trunk, shapes["valence"].features, path.name)
     # Built for the trunk's own width: heads for another one are then told with all that does not fit.
     fitting = {axis: dataclasses.replace(shape, features=features) for axis, shape in shapes.items()}
-    regressor = AffectRegressor(backbone, fitting, dropout_p)
-    _fill(regressor, {f"{_TRUNK}{name}": value for name, value in trunk.items()} | heads, path.name, architecture)
+    tensors = {f"{_TRUNK}{name}": value for name, value in trunk.items()} | heads
+    # Without its values first: a few small tensors can claim a network of gigabytes.
+    with torch.device("meta"):
+        outline = AffectRegressor(trunk_of(), fitting, dropout_p)
+    _refuse_mismatch(outline, tensors, path.name, architecture)
+    regressor = AffectRegressor(trunk_of(), fitting, dropout_p)
+    regressor.load_state_dict(tensors, strict=False)
+    regressor.eval()
     return LoadedCheckpoint(regressor, architecture, image_px, path.name, sha256_of(path), (*told, *more))
 
 
@@ -162,13 +167,13 @@ def _without_classifier(
     return kept, ("ImageNet classifier dropped",)
 
 
-def _fill(regressor: AffectRegressor, tensors: Mapping[str, Tensor], file_name: str, architecture: str) -> None:
-    wanted = {name: tuple(value.shape) for name, value in regressor.state_dict().items()}
+def _refuse_mismatch(
+    outline: AffectRegressor, tensors: Mapping[str, Tensor], file_name: str, architecture: str
+) -> None:
+    wanted = {name: tuple(value.shape) for name, value in outline.state_dict().items()}
     # A count of batches that training alone uses, and a buffer that old versions of transformers saved.
     optional = {n for n in wanted if n.endswith(("num_batches_tracked", "position_ids"))}
     found = {name: tuple(value.shape) for name, value in tensors.items()}
     message = mismatch_message(wanted, found, optional=optional, architecture=architecture, file_name=file_name)
     if message:
         raise ModelError(message, mend="Export the file that training saved last, whole.")
-    regressor.load_state_dict(dict(tensors), strict=False)
-    regressor.eval()

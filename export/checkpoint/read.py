@@ -1,7 +1,8 @@
 """A checkpoint file becomes named values, and nothing in it runs.
 
 PyTorch's `weights_only` reading is held to a torch that honours it: before 2.6 it could be tricked into running code
-(CVE-2025-32434), before 2.10 into writing out of bounds (CVE-2026-24747).
+(CVE-2025-32434), before 2.10 into writing out of bounds (CVE-2026-24747). What it would still follow into a full
+memory or a crash is looked for first: `archive` holds the zip to its own size, `rehearsal` the pickle to its calls.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from emomusic_edge.errors import MissingExtraError, ModelError
+
+from .archive import ArchiveError, pickle_of
+from .rehearsal import BoundedFile, ForeignNameError, Rehearsal, RehearsalError
 
 LEAST_TORCH = (2, 10)
 # What training frameworks keep beside the weights. Each comes back as an inert object, so that none of its code is
@@ -35,6 +39,7 @@ RESAVE = (
     "load it where it was trained and save plain tensors: safetensors.torch.save_file(model.state_dict(), "
     "'model.safetensors')"
 )
+_LEGACY_PICKLES = 5
 INSTALL = "pip install 'emomusic-edge[export]'"
 
 
@@ -136,6 +141,7 @@ def _read_torch(path: Path) -> object:
     import torch
 
     inert: list[Any] = [(_Inert, name) for name in HARMLESS] + [(_InertMapping, name) for name in HARMLESS_MAPPINGS]
+    _rehearse(path)
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(inert):
             warnings.simplefilter("ignore")
@@ -144,6 +150,42 @@ def _read_torch(path: Path) -> object:
         raise ModelError(_refusal(path, str(cause)), mend=RESAVE) from cause
     except Exception as cause:
         # Damaged files raise RuntimeError, EOFError, KeyError, IndexError, UnicodeDecodeError, struct.error and more.
+        raise ModelError(
+            f"Checkpoint {path} does not load as a PyTorch file: {_first_line(cause)}",
+            mend="Copy it again, and compare its sha256. A file that is whole: " + RESAVE,
+        ) from cause
+
+
+def _rehearse(path: Path) -> None:
+    """See that PyTorch will find nothing in the file that it should not follow."""
+    size = path.stat().st_size
+    rehearsal = Rehearsal(frozenset(HARMLESS), frozenset(HARMLESS_MAPPINGS), size)
+    try:
+        with path.open("rb") as file, warnings.catch_warnings():
+            # pickletools warns of odd escapes in texts of the oldest protocol.
+            warnings.simplefilter("ignore")
+            if file.read(2) == b"PK":
+                rehearsal.run(pickle_of(file, size))
+            else:
+                file.seek(0)
+                # torch.save's old form: magic number, version, the machine's kind, the content, the storages' names.
+                for _ in range(_LEGACY_PICKLES):
+                    rehearsal.run(BoundedFile(file, size))
+    except ForeignNameError as cause:
+        raise ModelError(_refusal(path, f"GLOBAL {cause}"), mend=RESAVE) from cause
+    except RehearsalError as cause:
+        raise ModelError(
+            f"Checkpoint {path} was refused, and nothing of it ran: {cause}. A damaged file looks like this; so does "
+            "an attack.",
+            mend=RESAVE,
+        ) from cause
+    except ArchiveError as cause:
+        raise ModelError(
+            f"Checkpoint {path} is no archive as torch.save writes it: {cause}.",
+            mend="Copy it again, and compare its sha256. A file that is whole: " + RESAVE,
+        ) from cause
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, OverflowError) as cause:
+        # What pickletools raises on bytes that are no pickle.
         raise ModelError(
             f"Checkpoint {path} does not load as a PyTorch file: {_first_line(cause)}",
             mend="Copy it again, and compare its sha256. A file that is whole: " + RESAVE,

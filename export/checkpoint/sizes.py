@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from emomusic_edge.errors import ModelError
-from emomusic_edge.export.network.clip_tower import ClipTowerSizes
+from emomusic_edge.export.network.clip_tower import HEAD_WIDTH, ClipTowerSizes
 from emomusic_edge.export.network.regressor import AXES, HeadShape
 from emomusic_edge.export.network.resnet import STAGE_CHANNELS
+
+# The largest published tower (ViT-bigG) has 48; a name alone may claim any number.
+_MAX_LAYERS = 64
 
 _RESNET_NAMES: dict[tuple[int, ...], str] = {(2, 2, 2, 2): "ResNet-18", (3, 4, 6, 3): "ResNet-34"}
 
@@ -33,7 +36,16 @@ def clip_tower_sizes(tensors: Mapping[str, Tensor], file_name: str) -> ClipTower
             f"Checkpoint {file_name}: patches of shape {patch} and {positions} positions make no square RGB picture "
             "with a class token, as CLIP's image towers have."
         )
-    layers = _count(tensors, r"vision_model\.encoder\.layers\.(\d+)\.")
+    if width % max(width // HEAD_WIDTH, 1):
+        raise ModelError(
+            f"Checkpoint {file_name}: a tower {width} wide; a multiple of {HEAD_WIDTH} was expected, as each attention "
+            f"head is {HEAD_WIDTH} wide."
+        )
+    layers = _count(tensors, r"vision_model\.encoder\.layers\.([0-9]{1,6})\.")
+    if layers > _MAX_LAYERS:
+        raise ModelError(
+            f"Checkpoint {file_name}: its names tell {layers} layers; at most {_MAX_LAYERS} were expected."
+        )
     return ClipTowerSizes(side * patch_px, patch_px, width, layers, mlp_width, projection)
 
 
@@ -48,7 +60,7 @@ def resnet_blocks(tensors: Mapping[str, Tensor], file_name: str) -> tuple[int, .
             f"Checkpoint {file_name} holds a ResNet of bottleneck blocks (ResNet-50 or deeper); ResNet-18 or -34 was "
             "expected."
         )
-    blocks = tuple(_count(tensors, rf"layer{stage}\.(\d+)\.") for stage in range(1, len(STAGE_CHANNELS) + 1))
+    blocks = tuple(_count(tensors, rf"layer{stage}\.([0-9]{{1,6}})\.") for stage in range(1, len(STAGE_CHANNELS) + 1))
     if blocks not in _RESNET_NAMES:
         raise ModelError(
             f"Checkpoint {file_name} holds {', '.join(map(str, blocks))} residual blocks in its four stages; "
@@ -72,7 +84,7 @@ def head_shapes(tensors: Mapping[str, Tensor], file_name: str) -> dict[str, Head
 
 
 def _head_shape(tensors: Mapping[str, Tensor], axis: str, file_name: str) -> HeadShape:
-    pattern = re.compile(rf"{axis}_head\.(\d+)\.weight")
+    pattern = re.compile(rf"{axis}_head\.([0-9]{{1,6}})\.weight")
     weights = {int(m[1]): tensors[name] for name in tensors if (m := pattern.fullmatch(name))}
     linear = [place for place in sorted(weights) if weights[place].ndim == 2]
     norms = [place for place in sorted(weights) if weights[place].ndim == 1]

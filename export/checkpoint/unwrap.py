@@ -17,6 +17,10 @@ WRAPPERS = ("model", "state_dict", "model_state_dict", "net", "module")
 _INSERTED = ("module", "_orig_mod")
 # The name by which a regressor is recognised, whatever stands before it.
 LANDMARK = "valence_head."
+# Wrappers in wrappers; Lightning around a compiled module has two.
+_MAX_DEPTH = 8
+# No weight of a network has more dimensions.
+_MAX_DIMENSIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +59,7 @@ def unwrap(checkpoint: Mapping[str, Any], file_name: str) -> StateDict:
         told.append("names without " + " and ".join(part for part in _INSERTED if any(part in n for n in tensors)))
     renamed = _without_prefix(renamed, file_name, told)
     _refuse_broken_values(renamed, file_name)
-    floats = {
-        name: value.detach().to(torch.float32) if value.is_floating_point() else value
-        for name, value in renamed.items()
-    }
+    floats = {name: value.to(torch.float32) if value.is_floating_point() else value for name, value in renamed.items()}
     return StateDict(floats, tuple(told))
 
 
@@ -77,14 +78,19 @@ def _without_inserted_parts(tensors: Mapping[str, Tensor], file_name: str) -> di
     return result
 
 
-def _innermost(checkpoint: Mapping[str, Any], told: list[str]) -> dict[str, Tensor] | None:
-    here = {name: value for name, value in checkpoint.items() if isinstance(value, Tensor)}
+def _innermost(checkpoint: Mapping[str, Any], told: list[str], depth: int = 0) -> dict[str, Tensor] | None:
+    # Detached, a tensor has no attributes of its own: a file can set some that stand before the methods.
+    here = {
+        name: Tensor.detach(value)
+        for name, value in checkpoint.items()
+        if isinstance(value, Tensor) and isinstance(name, str)
+    }
     if any(LANDMARK in name for name in here):
         return here
-    for wrapper in WRAPPERS:
+    for wrapper in WRAPPERS if depth < _MAX_DEPTH else ():
         inside = checkpoint.get(wrapper)
         if isinstance(inside, Mapping) and inside:
-            found = _innermost(inside, told)
+            found = _innermost(inside, told, depth + 1)
             if found is not None:
                 others = [name for name, value in checkpoint.items() if name != wrapper and _holds_a_regressor(value)]
                 beside = f", beside {', '.join(map(repr, others))}, which holds another" if others else ""
@@ -126,8 +132,8 @@ def _refuse_broken_values(tensors: Mapping[str, Tensor], file_name: str) -> None
     odd = [name for name, value in tensors.items() if _is_odd(value)]
     if odd:
         raise ModelError(
-            f"Checkpoint {file_name} holds quantised, sparse, complex or absent values ({odd[0]}); plain ones were "
-            "expected.",
+            f"Checkpoint {file_name} holds quantised, sparse, complex, empty or absent values ({odd[0]}); plain ones "
+            "were expected.",
             mend="Save the plain weights, from before the model was quantised or made sparse.",
         )
     wrong = [
@@ -144,4 +150,5 @@ def _refuse_broken_values(tensors: Mapping[str, Tensor], file_name: str) -> None
 
 
 def _is_odd(value: Tensor) -> bool:
-    return value.is_quantized or value.layout != torch.strided or value.is_complex() or value.is_meta
+    unlike = value.is_quantized or value.layout != torch.strided or value.is_complex() or value.is_meta
+    return unlike or value.ndim > _MAX_DIMENSIONS or value.numel() == 0

@@ -16,6 +16,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper, shape_inference
 
+from .split_growth import with_split_growth
+
 BLOCK = 16
 # Of these a channel of zeros makes a channel of zeros, and the output has the channels of the inputs.
 _KEEPERS = frozenset({"Relu", "MaxPool", "Add"})
@@ -65,6 +67,7 @@ class _Widener:
         for field, values in ((graph.node, nodes), (graph.initializer, kept)):
             del field[:]
             field.extend(values)
+        with_split_growth(result)
         onnx.checker.check_model(result, full_check=True)
         return result
 
@@ -115,6 +118,7 @@ class _Widener:
             yield self._wide_convolution(node)
         elif self._pads_channels(node) and node.output[0] in self._wide:
             # As a convolution, the shortcut stays in the blocked layout; a one and zeros give the very same numbers.
+            # with_split_growth takes it out again where a block is built as BlazeFace's are.
             source, result = node.input[0], node.output[0]
             if self._width(source) == self._width(result):
                 self._same[result] = self._same.get(source, source)

@@ -22,6 +22,7 @@ from emomusic_edge.runtime.faces.confirm import ConfirmedFaces
 from emomusic_edge.runtime.faces.mediapipe_detector import MediaPipeDetector
 from emomusic_edge.runtime.locate import MAKE_STARTERS, find_bundle
 from emomusic_edge.runtime.predictors import AffectPredictor
+from emomusic_edge.trust import signature_check
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +79,9 @@ def face_detector(settings: Settings, loaded: contextlib.ExitStack) -> tuple[Fac
 
 
 def _engine(name_or_path: str, settings: Settings, loaded: contextlib.ExitStack) -> tuple[InferenceEngine, Manifest]:
-    manifest, model = open_bundle(find_bundle(name_or_path, settings), mend=MAKE_STARTERS)
+    bundle = find_bundle(name_or_path, settings)
+    check = signature_check(bundle, settings.trust.allowed_signers, ModelError)
+    manifest, model = open_bundle(bundle, mend=MAKE_STARTERS, check=check)
     chosen = choose_engine(
         model,
         manifest,

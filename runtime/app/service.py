@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -23,9 +24,11 @@ from emomusic_edge.runtime.calibration import Calibration
 from emomusic_edge.runtime.faces.primary import PrimaryFace
 from emomusic_edge.runtime.freed_memory import give_back_freed_memory
 from emomusic_edge.runtime.groups.companion import Companion
+from emomusic_edge.runtime.instance_lock import only_run
 from emomusic_edge.runtime.loaded_models import Models
 from emomusic_edge.runtime.locate import find_bundle
 from emomusic_edge.runtime.loop import Loop, Observer, Parts
+from emomusic_edge.runtime.mqtt.broker import BrokerSettings
 from emomusic_edge.runtime.mqtt.messages import DeviceFacts, ModelFact
 from emomusic_edge.runtime.music import Music
 from emomusic_edge.runtime.predictors import AffectPredictor
@@ -41,8 +44,9 @@ from emomusic_edge.runtime.summary import RunSummary
 from emomusic_edge.runtime.timing import FrameTime, RealTime
 from emomusic_edge.runtime.watchdog import Part, Watchdog
 
+from .frames import feed_of
 from .models import affect_model, face_detector
-from .outside import broker_settings, feed_of, group_of, publisher_of
+from .smart_home import group_of, publisher_of
 from .sound import personal_music, player_of
 from .steadying import fusion_rule, stabilizer_of
 
@@ -61,7 +65,7 @@ class RunPlan:
         max_frames: stop after that many.
         stop: ends the run when it is set.
         loop: read a file over and over.
-        waits: wait for a camera that is not here yet, as a service does.
+        waits: wait for a camera, or a folder of music, that is not here yet, as a service does.
     """
 
     fast: bool = False
@@ -78,6 +82,7 @@ class App:
         """Load everything that can be wrong before anything starts.
 
         Raises:
+            TwinError: another run has this data folder.
             EmomusicError: a source, model, index or setting cannot work.
         """
         # OpenCV's own threads beside ONNX Runtime's slow both.
@@ -88,19 +93,23 @@ class App:
         self._stop = plan.stop or threading.Event()
         dump_no_core()
         layout = DataLayout(settings.paths.data_dir)
-        wishes = KeptWishes(layout.camera_wishes)
-        self.source_name, self._feed, self._is_camera = feed_of(
-            settings, fast=plan.fast, loop=plan.loop, waits=plan.waits, closed=not wishes.now.open
-        )
         self._manager = ServiceManager()
         with contextlib.ExitStack() as loaded, self._manager.loading():
+            if _takes_what_is_there_once(settings, plan):
+                loaded.enter_context(only_run(layout.run_lock))
+            wishes = KeptWishes(layout.camera_wishes)
+            self.source_name, self._feed, self._is_camera = feed_of(
+                settings, fast=plan.fast, loop=plan.loop, waits=plan.waits, closed=not wishes.now.open
+            )
             self._player = player_of(settings, muted=settings.player.muted or plan.fast, announces=self._is_camera)
             # A broker that cannot work is told before the models are loaded.
             if settings.mqtt.enabled:
-                broker_settings(settings.mqtt)
+                BrokerSettings.of(settings.mqtt)
             # A file that is read fast is in step with nobody.
             group = None if plan.fast else group_of(settings)
-            self.models, (music, self.calibration) = _models_and_music(settings, self._player, loaded, group)
+            self.models, (music, self.calibration) = _models_and_music(
+                settings, self._player, loaded, group, waits=plan.waits
+            )
             self._publisher = publisher_of(settings, self._facts(), self._twin_found, group)
             give_back_freed_memory()
             self._summary = RunSummary()
@@ -203,6 +212,9 @@ class App:
         with contextlib.ExitStack() as started:
             started.callback(self._loaded.close)
             for part in (self._player, self._publisher, self._feed):
+                if self._stop.is_set():
+                    # While it loaded: no sound and no word then.
+                    break
                 started.callback(part.close)
                 part.start()
             started_s = time.perf_counter()
@@ -218,14 +230,19 @@ class App:
 
 
 def _models_and_music(
-    settings: Settings, player: Player, loaded: contextlib.ExitStack, companion: Companion | None
+    settings: Settings,
+    player: Player,
+    loaded: contextlib.ExitStack,
+    companion: Companion | None,
+    *,
+    waits: bool,
 ) -> tuple[Models, tuple[Music, Calibration | None]]:
     """Load them side by side: while one is read, another is parsed, and the matcher's libraries are imported."""
     with ThreadPoolExecutor(thread_name_prefix="load") as pool:
         scene = pool.submit(affect_model, settings.models.scene, "scene", settings, loaded)
         face = pool.submit(affect_model, settings.models.face, "face", settings, loaded)
         detector = pool.submit(face_detector, settings, loaded)
-        music = pool.submit(personal_music, settings, player, loaded, companion)
+        music = pool.submit(personal_music, settings, player, loaded, companion, waits=waits)
         # In this order, so that of several faults always the same one is told.
         models = _models(scene.result(), face.result(), detector.result())
         return models, music.result()
@@ -238,6 +255,14 @@ def _models(
 ) -> Models:
     providers = {"detector": detector[1], "face": face[0].provider, "scene": scene[0].provider}
     return Models(detector[0], face[0], face[1], scene[0], scene[1], providers)
+
+
+def _takes_what_is_there_once(settings: Settings, plan: RunPlan) -> bool:
+    """Whether a run takes the camera, the speaker or the name in the smart home; a silent one of a file takes none."""
+    if plan.fast:
+        return False
+    source = Path(settings.camera.source).expanduser()
+    return settings.mqtt.enabled or not settings.player.muted or not (source.is_file() or source.is_dir())
 
 
 def _scene_max_age_s(settings: Settings) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from emomusic_edge.deam_index.audio_files import playable_files
 from emomusic_edge.deam_index.index_file import read_index
 from emomusic_edge.deam_index.loudness_file import song_gains_db
 from emomusic_edge.deam_index.music_index import MusicIndex
-from emomusic_edge.errors import AudioError, ConfigError
+from emomusic_edge.errors import AudioError, ConfigError, IndexFileError
 from emomusic_edge.paths import DataLayout
 from emomusic_edge.runtime.audio.output import AudioOutput
 from emomusic_edge.runtime.audio.player import MusicPlayer
@@ -29,10 +30,18 @@ from emomusic_edge.runtime.matcher import Matcher
 from emomusic_edge.runtime.music import Music
 from emomusic_edge.runtime.privacy.notice import NoticeFirst
 from emomusic_edge.runtime.targets import NO_SHIFT, Targets
+from emomusic_edge.trust import signature_check
+
+_log = logging.getLogger(__name__)
 
 
 def personal_music(
-    settings: Settings, player: Player, loaded: contextlib.ExitStack, companion: Companion | None = None
+    settings: Settings,
+    player: Player,
+    loaded: contextlib.ExitStack,
+    companion: Companion | None = None,
+    *,
+    waits: bool = False,
 ) -> tuple[Music, Calibration | None]:
     """The music side with what was learned of a person, and that person's calibration.
 
@@ -41,17 +50,19 @@ def personal_music(
         player: told what to play.
         loaded: closed at the end of the run.
         companion: the group that this node plays along with; None without one.
+        waits: see `music_of`.
 
     Raises:
         EmomusicError: the index or the calibration is missing or broken, or none of the songs has its audio.
     """
     layout = DataLayout(settings.paths.data_dir)
     calibration = read_calibration(layout.calibration(settings.music.person))
-    index = read_index(index_file(settings))
+    file = index_file(settings)
+    index = read_index(file, check=signature_check(file, settings.trust.allowed_signers, IndexFileError))
     feedback = FeedbackMemory(FeedbackStore(layout.likes, index.name))
     loaded.callback(feedback.close)
     shift = NO_SHIFT if calibration is None else calibration.shift
-    music = music_of(settings, index, player, feedback=feedback, shift=shift, companion=companion)
+    music = music_of(settings, index, player, feedback=feedback, shift=shift, companion=companion, waits=waits)
     return music, calibration
 
 
@@ -64,6 +75,7 @@ def music_of(
     shift: ValenceArousal = NO_SHIFT,
     without_audio: bool = False,
     companion: Companion | None = None,
+    waits: bool = False,
 ) -> Music:
     """The music side, for a player.
 
@@ -75,16 +87,22 @@ def music_of(
         shift: a person's calibration.
         without_audio: takes every song as playable, whether its file is there or not; for a player without a device.
         companion: the group that this node plays along with; None without one.
+        waits: where no song has its audio, goes on all the same and tries again and again: a service may start before
+            the drive with the music is there.
 
     Raises:
         IndexFileError: none of the songs has its audio.
     """
     roots = audio_roots(settings)
     mode, music = settings.mode, settings.music
+    there = np.ones(index.song_count, np.bool_) if without_audio else playable_files(index, roots)
+    if waits and not there.any():
+        _log.warning("no song of index %s is in %s yet; they are tried again and again", index.name, roots.folder)
+        there = np.ones(index.song_count, np.bool_)
     matcher = Matcher(
         index,
         roots,
-        np.ones(index.song_count, np.bool_) if without_audio else playable_files(index, roots),
+        there,
         choice_rule(settings),
         seed=music.seed,
         gains_db=None if without_audio else song_gains_db(index, loudness_file(settings), roots),

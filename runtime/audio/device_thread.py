@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from emomusic_edge.contracts import Segment
 from emomusic_edge.errors import AudioError
+from emomusic_edge.runtime.seldom_log import SeldomLog
 
 from .output import AudioOutput
 from .shared import CROSSFADE_S, Shared, Wish
@@ -37,6 +38,7 @@ class DeviceThread:
         self._shared = shared
         self._retry_s = retry_s
         self._thread = threading.Thread(target=self._work, name="player", daemon=True)
+        self._seldom = SeldomLog(logger)
         # What the device does, when to try it again, which change of song came before it was there.
         self._done = Wish()
         self._retry_at_s = 0.0
@@ -60,28 +62,31 @@ class DeviceThread:
 
     def _work(self) -> None:
         shared = self._shared
-        while True:
-            with shared.changed:
-                self._moved_at_s = time.monotonic()
-                wait_s = _ALIVE_POLL_S if shared.open else min(self._retry_at_s - self._moved_at_s, _SIGN_S)
-                shared.changed.wait_for(lambda: shared.closing or (shared.open and self._pending()), max(0.0, wait_s))
-                if shared.closing:
-                    break
-                if not shared.open and time.monotonic() < self._retry_at_s:
-                    continue
-                wish = shared.wish
+        while not shared.closing:
             try:
-                if not shared.open:
-                    self._try_to_open()
-                elif not self._output.alive():
-                    self._lose("the audio device went away; it is looked for again by itself", retry_s=0.0)
-                else:
-                    self._follow(wish)
-                    self._hear_of_early_end()
+                self._turn()
             except Exception as error:
                 logger.exception("the player's thread failed; the audio device is taken anew")
                 self._lose(f"playing failed ({type(error).__name__}: {error}); the audio device is taken anew")
         self._release()
+
+    def _turn(self) -> None:
+        """Wait for something to do, for a while at most, and do it."""
+        shared = self._shared
+        with shared.changed:
+            self._moved_at_s = time.monotonic()
+            wait_s = _ALIVE_POLL_S if shared.open else min(self._retry_at_s - self._moved_at_s, _SIGN_S)
+            shared.changed.wait_for(lambda: shared.closing or (shared.open and self._pending()), max(0.0, wait_s))
+            if shared.closing or (not shared.open and time.monotonic() < self._retry_at_s):
+                return
+            wish = shared.wish
+        if not shared.open:
+            self._try_to_open()
+        elif not self._output.alive():
+            self._lose("the audio device went away; it is looked for again by itself", retry_s=0.0)
+        else:
+            self._follow(wish)
+            self._hear_of_early_end()
 
     def _pending(self) -> bool:
         wish, done = self._shared.wish, self._done
@@ -197,7 +202,8 @@ class DeviceThread:
     def _give_up(self, wish: Wish, segment: Segment, reason: str) -> None:
         """Report a song that cannot play, and let what still sounds of the one before fade out."""
         shared = self._shared
-        logger.warning("%s cannot play: %s", segment.song_id, reason)
+        # With a folder away for hours, one song after the other is tried.
+        self._seldom.warning("song", f"{segment.song_id} cannot play: {reason}")
         with shared.changed:
             shared.failures.append((segment.song_id, reason))
             self._done = replace(self._done, ticket=wish.ticket, segment=None)

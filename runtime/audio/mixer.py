@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from emomusic_edge.errors import AudioError
+from emomusic_edge.runtime.daemon import started
 
 from .fades import HUSH_FRAMES
 from .mix import Mix, to_int16
@@ -117,8 +118,9 @@ class StreamMixer:
         self._blocks.clear()
         self._written = 0
         self._running = True
-        self._thread = threading.Thread(target=self._feed, name="mixer", daemon=True)
-        self._thread.start()
+        self._thread = started(self._feed, "mixer")
+        if self._thread is None:
+            raise AudioError("no thread can be made that mixes the sound", mend="the machine is short of memory")
 
     def load(self, path: Path) -> Track:
         """See AudioOutput.load."""

@@ -199,6 +199,12 @@ class LatestFrameCapture:
             except SourceError as cause:
                 self._source.close()
                 self._wait_to_retry(cause, began_s, pauses)
+            except Exception as cause:  # noqa: BLE001 - told, and tried again
+                # Nobody foresaw it; a camera is left on for months, and the next attempt may well work.
+                _log.exception("the capture thread failed on %s", self._source.name)
+                self._source.close()
+                why = f"reading {self._source.name} failed ({type(cause).__name__}: {cause}); it is opened anew"
+                self._wait_to_retry(SourceError(why), began_s, pauses)
             finally:
                 self._source.close()
 

@@ -12,12 +12,14 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from emomusic_edge.runtime.daemon import lives, started
+from emomusic_edge.runtime.kept_trying import RETRY_S
+
 from .feedback import Counts
 from .feedback_store import FeedbackStore
 
 _log = logging.getLogger(__name__)
 _JOIN_S = 1.0
-RETRY_S = 5.0
 
 
 class FeedbackMemory:
@@ -35,13 +37,14 @@ class FeedbackMemory:
         self._counts: dict[str, Counts] = {}
         self._version = 0
         self._known = None if store is None else store.signature()
+        self._read = store is None
         self._failed = ""
         self._jobs: queue.SimpleQueue[tuple[str, Counts] | str] = queue.SimpleQueue()
         self._retry_s = retry_s
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
-        if store is not None:
-            self._guarded(self._load)
+        if store is not None and not self._guarded(self._load):
+            self._work_apart()
 
     @property
     def version(self) -> int:
@@ -90,17 +93,26 @@ class FeedbackMemory:
         if self._store is None:
             return
         self._jobs.put(job)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="feedback", daemon=True)
-            self._thread.start()
+        self._work_apart()
+
+    def _work_apart(self) -> None:
+        if not lives(self._thread):
+            self._thread = started(self._work, "feedback")
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) != "close":
+        while (job := self._next()) != "close":
             while not self._guarded(partial(self._do, job)) and job != "load":
                 if self._closing.is_set():
                     _log.warning("the last likes could not be written")
                     return
                 self._closing.wait(self._retry_s)
+
+    def _next(self) -> tuple[str, Counts] | str:
+        """The next job; to read the file when nothing else comes and it could not be read before."""
+        try:
+            return self._jobs.get(timeout=None if self._read else self._retry_s)
+        except queue.Empty:
+            return "load"
 
     def _do(self, job: tuple[str, Counts] | str) -> None:
         assert self._store is not None
@@ -114,7 +126,9 @@ class FeedbackMemory:
     def _load(self) -> None:
         assert self._store is not None
         known = self._store.signature()
+        self._read = False
         counts = self._store.load()
+        self._read = True
         with self._lock:
             # what is still to be written is not in the file yet: it is read again after that
             if self._jobs.empty():
@@ -130,5 +144,7 @@ class FeedbackMemory:
                 _log.warning("%s", reason)
             self._failed = reason
             return False
+        if self._failed:
+            _log.info("likes are kept again")
         self._failed = ""
         return True

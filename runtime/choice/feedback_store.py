@@ -13,6 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from emomusic_edge.disk_trouble import disk_trouble
+from emomusic_edge.runtime.sqlite_file import read_through
+
 from .feedback import Counts
 
 _log = logging.getLogger(__name__)
@@ -53,6 +56,7 @@ class FeedbackStore:
 
     def __init__(self, path: Path, library: str) -> None:
         self._path = path
+        self._journal = path.with_name(path.name + "-journal")
         self._library = library
         self.notice = ""
 
@@ -102,8 +106,8 @@ class FeedbackStore:
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def _run(self, act: Callable[[sqlite3.Connection], _T], *, write: bool) -> _T | None:
-        """Do one thing with the file; a damaged one is set aside, and it is done once more with a new one."""
-        for attempt in (1, 2):
+        """Do one thing with the file; one that is found damaged twice is set aside, and it is done with a new one."""
+        for attempt in (1, 2, 3):
             before = self.signature()
             if before is None and not write:
                 return None
@@ -111,18 +115,27 @@ class FeedbackStore:
                 with contextlib.closing(self._connect(write=write)) as database:
                     return act(database)
             except sqlite3.OperationalError as cause:
-                raise OSError(f"{self._path}: {cause}") from cause
+                raise OSError(disk_trouble(self._path, cause)) from cause
             except (sqlite3.DatabaseError, ValueError, TypeError) as cause:
-                if attempt == 2:
-                    raise OSError(f"{self._path}: {cause}") from cause
+                self._read_through()
+                if attempt == 3:
+                    raise OSError(disk_trouble(self._path, cause)) from cause
                 # another process may have set it aside just now
-                if self.signature() == before:
+                if attempt == 2 and self.signature() == before:
                     self._set_aside(cause)
         return None
 
+    def _read_through(self) -> None:
+        try:
+            read_through(self._path)
+        except OSError as cause:
+            raise OSError(disk_trouble(self._path, cause)) from cause
+
     def _connect(self, *, write: bool) -> sqlite3.Connection:
+        # What a killed writer left half done is undone by the next one who opens the file and may write to it.
+        mode = "rwc" if write else "rw" if self._journal.exists() else "ro"
         database = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode={'rwc' if write else 'ro'}",
+            f"{self._path.absolute().as_uri()}?mode={mode}",
             uri=True,
             timeout=_LOCK_WAIT_S,
             isolation_level=None,
@@ -147,7 +160,7 @@ class FeedbackStore:
         with contextlib.suppress(FileNotFoundError):
             self._path.replace(aside)
         # a journal of the old file must not be played into the new one
-        self._path.with_name(self._path.name + "-journal").unlink(missing_ok=True)
+        self._journal.unlink(missing_ok=True)
         self.notice = f"{self._path} cannot be used ({cause}): it was set aside as {aside.name} and begun anew"
         _log.warning("%s", self.notice)
 

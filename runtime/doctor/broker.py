@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from emomusic_edge.errors import EmomusicError
-from emomusic_edge.runtime.app.outside import broker_settings
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
 from emomusic_edge.runtime.mqtt.connection import BrokerConnection
-from emomusic_edge.runtime.mqtt.line import Received, Subscription
+from emomusic_edge.runtime.mqtt.line import Outgoing, Received, Subscription
 
 from .certificate import days_left, read_certificate
 from .finding import About, Finding
@@ -51,7 +50,7 @@ def look(
         yield _about.ok("settings", "switched off (mqtt.enabled = false)")
         return
     try:
-        settings = broker_settings(mqtt)
+        settings = BrokerSettings.of(mqtt)
         visit = Visit(settings)
     except EmomusicError as error:
         yield _about.problem(
@@ -118,7 +117,8 @@ class Visit:
 
     def echo(self, within_s: float) -> str:
         """Say a word and wait for it; why it did not come back, empty when it did."""
-        self._connection.send(self.settings.topic(TOPIC), self._word, qos=1, expires_s=int(within_s) + 1)
+        word = Outgoing(self.settings.topic(TOPIC), self._word, 1, expires_s=int(within_s) + 1)
+        self._connection.send(word)
         end_s = time.monotonic() + within_s
         while time.monotonic() < end_s:
             if self._came_back.wait(_POLL_S):

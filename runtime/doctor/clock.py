@@ -18,6 +18,9 @@ _STATUS_OFFSET_BYTES = 5 * ctypes.sizeof(ctypes.c_long)
 _TIMEX_BYTES = 512
 _UNSYNCHRONISED = 0x0040
 _DAY_S = 86_400.0
+_SET_NTP = "sudo timedatectl set-ntp true"
+# systemd's own test of whether it runs the machine, sd_booted(3): timedatectl asks it.
+_BOOTED = Path("/run/systemd/system")
 
 _about = About("clock")
 
@@ -65,7 +68,7 @@ def look(
             "date",
             f"the clock shows {shown}, and this program was installed on {_date(past)}",
             meaning=f"It is wrong; {harm}.",
-            mend="sudo timedatectl set-ntp true   (without a network: sudo date -s '2026-01-31 20:15')",
+            mend=f"{_SET_NTP}   (without a network: sudo date -s '2026-01-31 20:15')",
             at=shown,
         )
         return
@@ -75,7 +78,7 @@ def look(
                 "date",
                 f"{shown}, kept by no time server",
                 meaning=f"A board without a battery may wake in the past after a power cut; {harm}.",
-                mend="sudo timedatectl set-ntp true",
+                mend=_SET_NTP if _BOOTED.is_dir() else "Have a time server set it: for a container, on its host",
                 at=shown,
                 synchronised=False,
             )

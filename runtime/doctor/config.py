@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from emomusic_edge.installation.places import AS_SERVICE
 from emomusic_edge.paths import default_config_file
 
 from .finding import About, Finding
@@ -12,12 +13,6 @@ from .setup import Setup
 from .system import is_there
 
 SERVICE_CONFIG = Path("/etc/emomusic-edge/config.toml")
-
-AS_SERVICE = (
-    "sudo -u emomusic-edge env EMOMUSIC_PATHS__DATA_DIR=/var/lib/emomusic-edge "
-    "EMOMUSIC_PATHS__CACHE_DIR=/var/cache/emomusic-edge"
-)
-"""What comes before a command that is to see the service's own folders."""
 
 _about = About("config")
 
@@ -33,7 +28,7 @@ def look(setup: Setup, service_config: Path = SERVICE_CONFIG) -> Iterator[Findin
         yield _about.problem(
             "settings",
             str(setup.error).rstrip("."),
-            meaning="No run starts with these settings. All that follows was looked at with the defaults.",
+            meaning="No run starts with these settings. All that follows was looked at with those that fit.",
             mend=setup.error.mend,
         )
     elif setup.file is None:
@@ -47,5 +42,5 @@ def look(setup: Setup, service_config: Path = SERVICE_CONFIG) -> Iterator[Findin
             "service",
             f"the installed service has settings of its own: {service_config}",
             meaning="This examination is of your own settings and folders, not of the service's.",
-            mend=f"{AS_SERVICE} emomusic-edge doctor --config {service_config}",
+            mend=f"{AS_SERVICE} doctor",
         )

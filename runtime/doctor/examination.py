@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from emomusic_edge.errors import EmomusicError
-from emomusic_edge.own_process import run_in_own_process
+from emomusic_edge.own_process import run_in_own_process, scratch_folder
 
 from .apart import CHILD, LookFailedError, finding_in, job_text, raised_text
 from .finding import About, Finding
@@ -57,7 +56,7 @@ def _look_apart(subject: Subject, setup: Setup, found: list[Finding]) -> None:
         with suppress(ValueError, TypeError, KeyError):
             found.append(finding_in(json.loads(line)))
 
-    with tempfile.TemporaryDirectory(prefix="emomusic-doctor-") as folder:
+    with scratch_folder("emomusic-doctor-") as folder:
         job = Path(folder) / "job.json"
         job.write_text(job_text(subject, setup), encoding="utf-8")
         what = f"Looking at the subject {subject.name}"

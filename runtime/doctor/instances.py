@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from emomusic_edge.paths import DataLayout
+from emomusic_edge.runtime.instance_lock import holder
+
 from .finding import About, Finding
 from .processes import Process, runs
 from .setup import Setup
@@ -18,7 +21,7 @@ def look(setup: Setup, *, running: Callable[[], Sequence[Process]] = runs, told:
     """The runs on this machine, and what the service manager says of the service.
 
     Args:
-        setup: not asked.
+        setup: where the data folder is.
         running: the runs.
         told: what a command prints.
     """
@@ -37,9 +40,21 @@ def look(setup: Setup, *, running: Callable[[], Sequence[Process]] = runs, told:
         yield _about.ok("runs", f"one run is going on: {shown}; camera and sound are in its hands", pids=pids)
     else:
         yield _about.ok("runs", "no run of this program is going on", pids=pids)
+    yield from _lock(DataLayout(setup.settings.paths.data_dir))
     state = told(["systemctl", "show", "--property=LoadState,ActiveState,Result,NRestarts", SERVICE])
     if state is not None and "LoadState=loaded" in state:
         yield _service(dict(line.split("=", 1) for line in state.splitlines() if "=" in line))
+
+
+def _lock(layout: DataLayout) -> Iterator[Finding]:
+    """Whether a run holds the data folder; nothing to tell where none does, or where that may not be seen."""
+    try:
+        pid = holder(layout.run_lock)
+    except OSError:
+        return
+    if pid is not None:
+        shown = f"process {pid}" if pid else "a run"
+        yield _about.ok("data folder", f"{shown} has {layout.root}; a second run there is refused", pid=pid)
 
 
 def _service(state: dict[str, str]) -> Finding:

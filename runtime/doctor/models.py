@@ -13,7 +13,7 @@ from emomusic_edge.config import Settings
 from emomusic_edge.contracts import InferenceEngine
 from emomusic_edge.cuda_probe import Gpu, probe_cuda
 from emomusic_edge.engine_store import EngineStore, engine_key
-from emomusic_edge.errors import EmomusicError
+from emomusic_edge.errors import EmomusicError, ModelError
 from emomusic_edge.made_pictures import made_picture
 from emomusic_edge.manifest import MODEL_NAME, Manifest
 from emomusic_edge.model_file import open_bundle
@@ -22,6 +22,7 @@ from emomusic_edge.runtime.app.models import engine_makers
 from emomusic_edge.runtime.engines.choose import Chosen, choose_engine
 from emomusic_edge.runtime.engines.tensorrt import import_tensorrt
 from emomusic_edge.runtime.locate import MAKE_STARTERS, find_bundle
+from emomusic_edge.trust import signature_check
 
 from .finding import About, Finding
 from .setup import Setup
@@ -48,7 +49,9 @@ def look(setup: Setup) -> Iterator[Finding]:
 
 def _model(part: str, name: str, settings: Settings) -> Iterator[Finding]:
     try:
-        manifest, model = open_bundle(find_bundle(name, settings), mend=MAKE_STARTERS)
+        bundle = find_bundle(name, settings)
+        check = signature_check(bundle, settings.trust.allowed_signers, ModelError)
+        manifest, model = open_bundle(bundle, mend=MAKE_STARTERS, check=check)
         _fits(part, manifest)
         # No folder for optimised graphs: the doctor writes nothing, least of all as another user than the run's.
         chosen = choose_engine(

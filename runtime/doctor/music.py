@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from emomusic_edge.deam_index.audio_files import playable_files
 from emomusic_edge.deam_index.index_file import read_index
 from emomusic_edge.deam_index.music_index import MusicIndex
-from emomusic_edge.errors import EmomusicError
+from emomusic_edge.errors import EmomusicError, IndexFileError
 from emomusic_edge.paths import DataLayout
 from emomusic_edge.runtime.calibration import read_calibration
 from emomusic_edge.runtime.locate import audio_folder, audio_roots, index_file
+from emomusic_edge.trust import signature_check
 
 from .finding import About, Finding
 from .setup import Setup
@@ -28,7 +29,7 @@ def look(setup: Setup) -> Iterator[Finding]:
     settings = setup.settings
     try:
         path = index_file(settings)
-        index = read_index(path)
+        index = read_index(path, check=signature_check(path, settings.trust.allowed_signers, IndexFileError))
         roots = audio_roots(settings)
     except EmomusicError as error:
         yield _about.problem(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from emomusic_edge import __version__
+from emomusic_edge.own_source import requirement
 
 from .finding import About, Finding
 from .setup import Setup
@@ -30,6 +32,11 @@ def installed_version(distribution: str) -> str | None:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def install_line() -> str:
+    """The command that brings what the base needs into this environment."""
+    return f"{sys.executable} -m pip install --upgrade {shlex.quote(requirement())}"
 
 
 def look(
@@ -71,9 +78,9 @@ def look(
     if missing or unfit:
         yield _about.problem(
             "packages",
-            "; ".join([*(f"{name} is missing" for name in missing), *unfit]),
+            "; ".join([*([f"missing: {', '.join(missing)}"] if missing else []), *unfit]),
             meaning="A run may break off at its first use.",
-            mend=f"{sys.executable} -m pip install --upgrade {DISTRIBUTION}=={__version__}",
+            mend=install_line(),
             missing=missing,
         )
     else:
@@ -94,8 +101,8 @@ def _faults(needs: Sequence[str], python: tuple[int, int], version_of: Version) 
     """The names that are missing, and what is wrong with the versions of others."""
     missing: list[str] = []
     unfit: list[str] = []
-    for requirement in needs:
-        parts = _REQUIREMENT.match(requirement.strip())
+    for need in needs:
+        parts = _REQUIREMENT.match(need.strip())
         if parts is None:
             continue
         name, bounds, marker = parts[1], parts[2].strip(), parts[3] or ""

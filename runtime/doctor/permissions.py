@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,19 +13,25 @@ from emomusic_edge.paths import DataLayout
 
 from .finding import About, Finding
 from .setup import Setup
-from .system import user_name
+from .system import text_of, user_name
+
+SERVICE_PASSWORD = Path("/etc/emomusic-edge/mqtt-password")
+
+# Of mqtt.password, in any way that TOML writes it.
+_PASSWORD = re.compile(r"""^[^#\n]*\bpassword["']?\s*=""", re.MULTILINE)
 
 _about = About("files")
 
 
-def look(setup: Setup, uid: int | None = None) -> Sequence[Finding]:
+def look(setup: Setup, uid: int | None = None, service_password: Path = SERVICE_PASSWORD) -> Sequence[Finding]:
     """The configuration, the secrets that it names, and what the data folder keeps of a person.
 
     Args:
         setup: the settings.
         uid: of whom the run will be; None for this process's user.
+        service_password: the file that systemd hands the service a copy of.
     """
-    found = list(_all(setup, os.geteuid() if uid is None else uid))
+    found = [*_all(setup, os.geteuid() if uid is None else uid), *_of_service(service_password)]
     return found or [_about.ok("config", "there is no configuration file, no secret and nothing of a person")]
 
 
@@ -33,6 +40,9 @@ def _all(setup: Setup, user: int) -> Iterator[Finding]:
     if setup.file is not None:
         # A variable or a flag may have given the password as well.
         holds_secret = mqtt.password is not None and str(setup.file) in setup.origins.get("mqtt.password", "")
+        if setup.error is not None:
+            # What does not fit is not in the settings, and may be secret all the same.
+            holds_secret = holds_secret or _PASSWORD.search(text_of(setup.file) or "") is not None
         yield _config_file(setup.file, user, secret=holds_secret)
     secrets = {"mqtt.password_file": password_file(mqtt), "mqtt.client_key_file": mqtt.client_key_file}
     if mqtt.client_cert_file is not None and mqtt.client_key_file is None:
@@ -111,20 +121,34 @@ def _secret(setting: str, path: Path) -> Finding:
     return _about.ok("secret", f"{setting} {path} is closed to others (mode {mode})", mode=mode)
 
 
+def _of_service(path: Path) -> Iterator[Finding]:
+    """The file itself: the service sees its own copy, which is closed to others whatever this one is."""
+    status = _status(path)
+    if status is not None and status.st_mode & 0o077:
+        mode = f"{status.st_mode & 0o777:04o}"
+        yield _about.problem(
+            "service-secret",
+            f"{path} may be read by others than root (mode {mode})",
+            meaning="Whoever has an account on this machine can log in to the broker as this device.",
+            mend=f"sudo chmod 600 {path}",
+            mode=mode,
+        )
+
+
 def _personal(layout: DataLayout) -> Iterator[Finding]:
-    """What tells of a person: likes, and calibrations."""
-    files = [layout.likes, *sorted(layout.calibration("").parent.glob("*.json"))]
+    """What tells of a person: likes, the history, and calibrations."""
+    files = [layout.likes, layout.history, *sorted(layout.calibration("").parent.glob("*.json"))]
     found = [(path, status) for path in files if (status := _status(path)) is not None]
     open_ones = [path for path, status in found if status.st_mode & 0o077]
     if open_ones:
         yield _about.warning(
             "personal",
             f"{', '.join(map(str, open_ones))} may be read by others",
-            meaning="It holds which songs somebody likes, or a person's calibration.",
+            meaning="It holds which songs somebody likes, how people felt, or a person's calibration.",
             mend=f"chmod 600 {' '.join(map(str, open_ones))}",
         )
     elif found:
-        yield _about.ok("personal", f"likes and calibrations in {layout.root} are closed to others")
+        yield _about.ok("personal", f"likes, history and calibrations in {layout.root} are closed to others")
 
 
 def _status(path: Path) -> os.stat_result | None:

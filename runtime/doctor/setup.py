@@ -1,4 +1,4 @@
-"""What is looked at: the settings in effect, or the defaults and the reason why there are no others."""
+"""What is looked at: the settings in effect, or those that fit and the reason why the others do not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emomusic_edge.config import Settings, load_with_origins
+from emomusic_edge.config import Settings, load_what_fits, load_with_origins
 from emomusic_edge.errors import ConfigError
 
 
@@ -15,7 +15,7 @@ class Setup:
     """The settings that a run would take.
 
     Attributes:
-        settings: in effect; the defaults where they do not load.
+        settings: in effect; where they do not load, those that fit.
         file: the configuration file; None without one.
         origins: where each setting that was given came from, by key.
         error: why the settings do not load; None when they do.
@@ -28,7 +28,7 @@ class Setup:
 
 
 def setup_of(file: Path | None, overrides: Mapping[str, object]) -> Setup:
-    """The settings, or the defaults where they do not load: one slip must not hide all else that is wrong.
+    """The settings, or what of them fits where they do not load: one slip must not hide all else that is wrong.
 
     Args:
         file: the configuration file that was named; None takes the user's own, if there is one.
@@ -37,5 +37,6 @@ def setup_of(file: Path | None, overrides: Mapping[str, object]) -> Setup:
     try:
         loaded = load_with_origins(file, overrides)
     except ConfigError as error:
-        return Setup(Settings(), file, error=error)
+        fits = load_what_fits(file, overrides)
+        return Setup(fits.settings, fits.file, fits.origins, error)
     return Setup(loaded.settings, loaded.file, loaded.origins)

@@ -7,7 +7,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from emomusic_edge.installation.places import AS_SERVICE
+
 from .finding import About, Finding
+from .packages import install_line
 from .setup import Setup
 from .system import user_name
 
@@ -33,15 +36,24 @@ class Subject:
     apart: bool = False
 
     def look(self, setup: Setup) -> Iterator[Finding]:
-        """Look at it, here and now. A file that this user may not see is a finding."""
+        """Look at it, here and now. A file that this user may not see is a finding, and so is a missing package."""
         try:
             yield from importlib.import_module(f"{_HERE}.{self.module}").look(setup)
+        except ModuleNotFoundError as cause:
+            if cause.name is None or cause.name.partition(".")[0] == "emomusic_edge":
+                raise
+            yield About(self.name).problem(
+                "package",
+                f"not looked at, for the package {cause.name} is missing",
+                meaning="A run needs it as well.",
+                mend=install_line(),
+            )
         except PermissionError as cause:
             yield About(self.name).problem(
                 "permission",
                 f"{cause.filename or 'a file'} is closed to the user {user_name(os.geteuid())}",
                 meaning="A run of this user meets the same; of another one, such as the service's, perhaps not.",
-                mend="Look as the user that runs it: sudo -u emomusic-edge … (docs/doctor.md)",
+                mend=f"Look as the user that runs it, for the service: {AS_SERVICE} doctor",
             )
 
 

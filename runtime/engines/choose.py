@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from emomusic_edge.contracts import InferenceEngine
 from emomusic_edge.cuda_probe import Gpu
 from emomusic_edge.engine_store import EngineStore, engine_key
-from emomusic_edge.errors import EmomusicError
+from emomusic_edge.errors import EmomusicError, ModelError
 from emomusic_edge.made_pictures import made_picture
 from emomusic_edge.manifest import Manifest
 from emomusic_edge.model_file import ModelFile
@@ -114,27 +114,35 @@ def choose_engine(
         store: where engines lie that were built here.
 
     Raises:
-        ModelError: not even the CPU runs it, or it is altered.
+        ModelError: not even the CPU runs it, it is altered, or it is another model than its manifest describes.
     """
     passed_over: list[PassedOver] = []
+    rows = _rows(manifest, samples)
     if wanted == "cpu":
-        return Chosen(makers.onnx_runtime(model, manifest.name, [CPU_PROVIDER]), (), _nothing_to_close)
+        return Chosen(_on_cpu(model, manifest, makers, rows), (), _nothing_to_close)
     gpu = makers.probe()
     if isinstance(model, ModelFile) and not isinstance(gpu, str):
         # An engine is found by the model's hash, and an altered bundle is refused all the same.
         model.check()
     if wanted in ("auto", "tensorrt"):
         asked_for = wanted == "tensorrt"
-        tensorrt = _tensorrt(manifest, makers, gpu, _rows(manifest, samples), store, asked_for=asked_for)
+        tensorrt = _tensorrt(manifest, makers, gpu, rows, store, asked_for=asked_for)
         if not isinstance(tensorrt, PassedOver):
             return Chosen(tensorrt, (), tensorrt.close)
         passed_over.append(tensorrt)
-    engine, reason = _cuda(model, manifest, makers, gpu, _rows(manifest, samples), asked_for=wanted == "cuda")
+    engine, reason = _cuda(model, manifest, makers, gpu, rows, asked_for=wanted == "cuda")
     if reason is not None:
         passed_over.append(reason)
     if engine is None:
-        engine = makers.onnx_runtime(model, manifest.name, [CPU_PROVIDER])
+        engine = _on_cpu(model, manifest, makers, rows)
     return Chosen(engine, tuple(passed_over), _nothing_to_close)
+
+
+def _on_cpu(model: bytes | ModelFile, manifest: Manifest, makers: EngineMakers, rows: int) -> InferenceEngine:
+    engine = makers.onnx_runtime(model, manifest.name, [CPU_PROVIDER])
+    # A hash says that a file is the one that was meant, not that it is such a model: told now, and not on each frame.
+    _first_inference(engine, manifest, rows)
+    return engine
 
 
 def _nothing_to_close() -> None:
@@ -207,13 +215,24 @@ def _cuda(
 
 
 def _first_inference(engine: InferenceEngine, manifest: Manifest, rows: int) -> None:
-    """Run an engine once, so that one that loads and does not run is found out while another can still be taken."""
+    """Run an engine once, so that one that loads and does not run is found out while another can still be taken.
+
+    Raises:
+        ModelError: it does not run, or does not give what a model of that kind gives.
+    """
     inputs: dict[str, NDArray[np.generic]] = {
         "image": made_picture(0, manifest.image.height_px, manifest.image.width_px)
     }
     if manifest.mc_dropout is not None:
         inputs["masks"] = np.ones((rows, manifest.mc_dropout.mask_width), np.float32)
-    engine.run(inputs)
+    found = engine.run(inputs).keys()
+    wanted = ("mean", "variance") if manifest.anchors is None else ("boxes", "scores")
+    if missing := [name for name in wanted if name not in found]:
+        raise ModelError(
+            f"Model {manifest.name} gives {', '.join(found) or 'nothing'} and no {' and no '.join(missing)}: "
+            "it is another model than its manifest describes.",
+            mend="Export it again, or name another bundle.",
+        )
 
 
 def _told(error: Exception) -> tuple[str, str]:

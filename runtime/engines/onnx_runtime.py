@@ -125,7 +125,9 @@ class _Opener:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if save_to is not None:
             options.optimized_model_filepath = str(save_to)
-        return ort.InferenceSession(model, options, providers=self.providers)
+        # Where nothing else could be fallen back to, ONNX Runtime would only print that it tries the same again.
+        falls_back = int(self.providers != [_CPU])
+        return ort.InferenceSession(model, options, providers=self.providers, enable_fallback=falls_back)
 
 
 def _opened(model: bytes | ModelFile, name: str, opener: _Opener, *, optimise: bool) -> ort.InferenceSession:

@@ -58,7 +58,8 @@ class BlazeFace:
             image: uint8 [H, W, 3] BGR of any size.
 
         Raises:
-            ModelError: the engine failed, or gave as many boxes as the manifest's anchors do not explain.
+            ModelError: the engine failed, gave scores that are not finite, or as many boxes as the manifest's anchors
+                do not explain.
         """
         outputs = self._engine.run({"image": prepare(image, self._spec)})
         boxes, logits = (np.asarray(outputs[name], np.float32) for name in ("boxes", "scores"))
@@ -68,7 +69,10 @@ class BlazeFace:
                 f"Model {self._name} gave boxes {list(boxes.shape)} and scores {list(logits.shape)}; its manifest's "
                 f"anchors ask for [1, {count}, 16] and [1, {count}, 1]."
             )
-        # Nearly all anchors fall away before anything is computed of them. A NaN falls away too.
+        # A NaN would be no face and an infinity a sure one, and nobody would hear of either.
+        if not np.isfinite(logits).all():
+            raise ModelError(f"Model {self._name} gave scores that are not finite; no face is made of them")
+        # Nearly all anchors fall away before anything is computed of them.
         found = np.flatnonzero(logits[0, :, 0] >= self._min_logit)
         if not found.size:
             return ()

@@ -33,6 +33,9 @@ def overlap(box: Floats, boxes: Floats) -> Floats:
         [N], 0..1; 0 where both are empty.
     """
     sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
-    shared = np.prod(np.maximum(sides, 0.0), axis=1)
-    union = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) + np.prod(box[2:] - box[:2]) - shared
+    sides = np.maximum(sides, 0.0)
+    # np.prod says the same in 1.4 times as long; for a dozen boxes the calls are all there is.
+    shared = sides[:, 0] * sides[:, 1]
+    wide, high = (boxes[:, 2:] - boxes[:, :2]).T
+    union = wide * high + (box[2] - box[0]) * (box[3] - box[1]) - shared
     return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))

@@ -34,6 +34,7 @@ def _first(entries: dict[str, _Value]) -> dict[str, _Value]:
 _Told = Annotated[str, AfterValidator(told_text)]
 # Beyond these a number is a mistake, and would not fit into a column.
 _Rate = Annotated[float, Field(ge=0.0, le=1000.0)]
+_Seconds = Annotated[float, Field(ge=0.0, le=1e10)]
 _Celsius = Annotated[float, Field(ge=-100.0, le=300.0)]
 
 
@@ -62,9 +63,10 @@ class ThermalSeen(_Seen):
 
 
 class HealthSeen(_Seen):
-    """Of `health`: the version, what is wrong by part, and what the models run on."""
+    """Of `health`: the version, for how many seconds it has run, what is wrong by part, and what the models run on."""
 
     version: _Told | None = None
+    uptime_s: _Seconds | None = None
     reasons: Annotated[dict[_Told, _Told], AfterValidator(_first)] = Field(default_factory=dict)
     models: Annotated[dict[_Told, ModelSeen], AfterValidator(_first)] = Field(default_factory=dict)
     pace: PaceSeen | None = None
@@ -98,7 +100,7 @@ class MusicSeen(_Seen):
 class ClaimSeen(_Seen):
     """Of `claim`: how long this run of the device has lasted, in seconds."""
 
-    uptime_s: Annotated[float, Field(ge=0.0, le=1e10)]
+    uptime_s: _Seconds
 
 
 class ResultSeen(_Seen):

@@ -31,7 +31,8 @@ class Node:
         name: the device in the topics; letters, digits, - and _ only.
         first_s: when anything of it came first.
         online: what its availability says; None before any came.
-        online_since_s: when its run began or it came online; None where that was before anybody looked.
+        online_since_s: when its run began, as it says itself; until it does, when it came online; None where that was
+            before anybody looked.
         heard_s: when it last spoke itself; None while only what the broker keeps came.
         health, state, music: the newest of each that could be read; of a device that is offline, its version alone.
     """
@@ -139,7 +140,9 @@ def _heard(node: Node, topic: str, received: Received, now_s: float, *, is_new: 
         return node
     payload = received.payload
     if topic == "health":
-        return replace(node, health=HealthSeen.model_validate_json(payload), heard_s=now_s)
+        health = HealthSeen.model_validate_json(payload)
+        since_s = node.online_since_s if health.uptime_s is None else now_s - health.uptime_s
+        return replace(node, health=health, online_since_s=since_s, heard_s=now_s)
     if topic == "state":
         return replace(node, state=StateSeen.model_validate_json(payload), heard_s=now_s)
     if topic == "music":

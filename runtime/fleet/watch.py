@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from emomusic_edge.errors import BrokerError
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
 from emomusic_edge.runtime.mqtt.connection import BrokerConnection
-from emomusic_edge.runtime.mqtt.line import Received, Subscription
+from emomusic_edge.runtime.mqtt.line import Outgoing, Received, Subscription
 
 from .errand import Errand
 from .roster import Roster
@@ -163,9 +163,8 @@ class FleetWatch:
             expires_s = max(round(end_s - self._clock()), 1)
             # On the device's own topic: a broker that keeps devices apart lets it answer nowhere else.
             answer_on = f"{topic}/result"
-            if self._connection.send(
-                topic, payload, qos=1, expires_s=expires_s, response_topic=answer_on, correlation=correlation
-            ):
+            asked = Outgoing(topic, payload, 1, expires_s=expires_s, response_topic=answer_on, correlation=correlation)
+            if self._connection.send(asked):
                 return
             # The line takes only so much at once.
             time.sleep(_LOOK_EVERY_S)

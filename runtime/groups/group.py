@@ -131,6 +131,11 @@ class Group:
 
     # Extension: at the end of a step.
 
+    @property
+    def reason(self) -> str:
+        """See Extension.reason: a group that nobody leads is none."""
+        return ""
+
     def subscriptions(self) -> Sequence[Subscription]:
         """See Extension.subscriptions."""
         return self._post.subscriptions()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from emomusic_edge.config.mqtt import NODE_FORM, NODE_PATTERN
 from emomusic_edge.contracts import ValenceArousal
 from emomusic_edge.errors import ConfigError
 from emomusic_edge.runtime.mqtt.messages.base import Message
@@ -15,8 +16,6 @@ from emomusic_edge.runtime.mqtt.messages.base import Message
 from .companion import SharedSong
 from .election import MOST_TERMS, Claim
 from .following import Plan, Play
-
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Run = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$", description="One run of one node.")]
 _Seconds = Annotated[float, Field(ge=0.0, le=1e9)]
@@ -28,7 +27,7 @@ class GroupSettings:
     """Which group a node is in.
 
     Attributes:
-        name: the group's; letters, digits, - and _, at most 64.
+        name: the group's (config.mqtt.NODE_PATTERN).
         play: whether the leader's very songs are followed, or only its mood.
 
     Raises:
@@ -39,9 +38,9 @@ class GroupSettings:
     play: Play = "song"
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        if not re.fullmatch(NODE_PATTERN, self.name):
             raise ConfigError(
-                f"group.name is {self.name!r}; expected letters, digits, - and _, at most 64.",
+                f"group.name is {self.name!r}; expected {NODE_FORM}.",
                 mend='Name the group by its rooms: group.name = "downstairs".',
             )
 

@@ -15,7 +15,7 @@ from typing import TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from emomusic_edge.runtime.mqtt.line import Line, Received, Subscription
+from emomusic_edge.runtime.mqtt.line import Line, Outgoing, Received, Subscription
 from emomusic_edge.runtime.seldom_log import SeldomLog
 
 from .election import EXPIRES_S, Claim, Said
@@ -97,13 +97,13 @@ class Post:
         if self.line is not None:
             payload = "" if said.claim is None else ClaimMessage.of(said.claim).payload()
             expires_s = None if said.claim is None else EXPIRES_S
-            self.line.send(self._settings.topic("leader"), payload, qos=1, retained=True, expires_s=expires_s)
+            self.line.send(Outgoing(self._settings.topic("leader"), payload, 1, retained=True, expires_s=expires_s))
 
     def plan(self, plan: Plan) -> bool:
         """Tell the plan of this run, which leads; whether it was handed over."""
         payload = PlanMessage.of(self._run, plan).payload()
         topic = self._settings.topic("plan")
-        return self.line is not None and self.line.send(topic, payload, qos=1, expires_s=_PLAN_EXPIRES_S)
+        return self.line is not None and self.line.send(Outgoing(topic, payload, 1, expires_s=_PLAN_EXPIRES_S))
 
     def ask(self, leader: str) -> None:
         """Ask the leading run for its clock."""
@@ -115,12 +115,12 @@ class Post:
             self._question += 1
             self._sent_s[self._question] = now_s
         payload = AskMessage(run=self._run, question=self._question).payload()
-        self.line.send(self._settings.topic("ask", leader), payload, expires_s=_ASK_EXPIRES_S)
+        self.line.send(Outgoing(self._settings.topic("ask", leader), payload, expires_s=_ASK_EXPIRES_S))
 
     def skip(self, leader: str) -> bool:
         """Ask the leading run for another song; whether that was handed over."""
         payload, topic = SkipMessage(run=self._run).payload(), self._settings.topic("skip", leader)
-        return self.line is not None and self.line.send(topic, payload, qos=1, expires_s=_ASK_EXPIRES_S)
+        return self.line is not None and self.line.send(Outgoing(topic, payload, 1, expires_s=_ASK_EXPIRES_S))
 
     def subscriptions(self) -> Sequence[Subscription]:
         """What to listen for."""
@@ -144,7 +144,7 @@ class Post:
         if received.retained:
             # Somebody had it kept, against the rule: a feeling can be read from it. It is cleared, never followed.
             if received.payload and self.line is not None:
-                self.line.send(received.topic, b"", qos=1, retained=True)
+                self.line.send(Outgoing(received.topic, b"", 1, retained=True))
             return
         message = _parsed(PlanMessage, received)
         if message is not None:
@@ -155,7 +155,7 @@ class Post:
         if message is None or line is None:
             return
         answer = AnswerMessage(run=self._run, question=message.question, clock_s=clock_s)
-        line.send(self._settings.topic("answer", message.run), answer.payload(), expires_s=_ASK_EXPIRES_S)
+        line.send(Outgoing(self._settings.topic("answer", message.run), answer.payload(), expires_s=_ASK_EXPIRES_S))
         self._note(Asked(message.run, clock_s))
 
     def _hear_answer(self, received: Received) -> None:

@@ -64,13 +64,18 @@ def slug(text: str) -> str:
 
 
 def device_name(node: str) -> str:
-    """What Home Assistant calls the device; entity ids begin with its slug."""
+    """What Home Assistant calls the device; entity ids begin with the slug of its first one."""
     return f"Emomusic {node}"
 
 
-def unique_id(node: str, name: str) -> str:
+def device_key(settings: BrokerSettings) -> str:
+    """By what Home Assistant knows the device again: it outlives another name."""
+    return settings.device_id or settings.node
+
+
+def unique_id(device: str, name: str) -> str:
     """By what Home Assistant knows an entity again; `name` is the slug of the entity's name."""
-    return f"emomusic_{node}_{name}"
+    return f"emomusic_{device}_{name}"
 
 
 def components(settings: BrokerSettings) -> dict[str, Component]:
@@ -80,18 +85,19 @@ def components(settings: BrokerSettings) -> dict[str, Component]:
         settings: the node, its topics and how often it repeats itself.
     """
     return {
-        f"{entity['platform']}_{slug(entity['name'])}": _with_ids(entity, settings.node)
+        f"{entity['platform']}_{slug(entity['name'])}": _with_ids(entity, settings)
         for entity in (*_told(settings), *_asked(settings))
     }
 
 
-def _with_ids(entity: Component, node: str) -> Component:
+def _with_ids(entity: Component, settings: BrokerSettings) -> Component:
     name = slug(entity["name"])
     return {
         **entity,
-        "unique_id": unique_id(node, name),
-        # Home Assistant before 2025.10 makes the same id of the names, and passes over this key.
-        "default_entity_id": f"{entity['platform']}.{slug(device_name(node))}_{name}",
+        "unique_id": unique_id(device_key(settings), name),
+        # Home Assistant before 2025.10 makes the same id of the names, and passes over this key. An entity that
+        # is there already keeps the id that it has.
+        "default_entity_id": f"{entity['platform']}.{slug(device_name(settings.node))}_{name}",
         # Of each subscription and each command.
         "qos": 1,
     }

@@ -11,10 +11,20 @@ from typing import Any
 
 from emomusic_edge.contracts import StateSnapshot
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
-from emomusic_edge.runtime.mqtt.line import Line, Received, Subscription
+from emomusic_edge.runtime.mqtt.line import Line, Outgoing, Received, Subscription
 from emomusic_edge.runtime.mqtt.messages import ONLINE
 
-from .document import brought_back, discovery_topic, document, serial_in, status_topic, with_removals
+from .components import device_key
+from .document import (
+    availability_topic,
+    brought_back,
+    discovery_topic,
+    document,
+    serial_in,
+    speaks_for,
+    status_topic,
+    with_removals,
+)
 from .given_up import GivenUp
 from .remembered import Place, RememberedFile
 
@@ -27,6 +37,8 @@ MAX_JITTER_S = 5.0
 _KEPT_COMES_S = 2.0
 # Home Assistant makes entities of a document one by one, and passes over what is told meanwhile.
 _BROUGHT_BACK_S = 5.0
+# A device that is there answers what we tell within this (MAX_JITTER_S, and what the broker takes).
+_CONTEST_S = 15.0
 
 
 class HomeAssistantDiscovery:
@@ -58,8 +70,8 @@ class HomeAssistantDiscovery:
         """
         self._jitter = jitter or random.Random()
         self._file = file
-        self._place = Place(prefix=prefix, node=settings.node)
-        self._topic = discovery_topic(prefix, settings.node)
+        self._place = Place(prefix=prefix, device=device_key(settings), node=settings.node)
+        self._topic = discovery_topic(prefix, self._place.device)
         before = file.load()
         self._serial = before.serial
         self._described: Mapping[str, Any] | None = None
@@ -74,13 +86,18 @@ class HomeAssistantDiscovery:
             self._remembered = before.withdrawing()
         # Before the broker knows of it: whatever happens then, a later run can take it back.
         file.save(self._remembered)
-        self._given_up = [GivenUp(former, self._serial, settings.node) for former in self._remembered.former]
+        ours = frozenset({availability_topic(settings.node), *([self._topic] if announces else [])})
+        self._given_up = [GivenUp(former, self._serial, ours) for former in self._remembered.former]
         # The network thread hears, the loop's thread acts.
         self._lock = threading.Lock()
         self._connected_at_s: float | None = None
         self._tell_anew = False
         self._tell_anew_at_s: float | None = None
         self._born = False
+        self._looked = False
+        # How often another device has described itself in our place, and until when once more means that it is there.
+        self._contests = 0
+        self._contest_ends_s: float | None = None
         # Where Home Assistant was brought back what is gone, and where it has then been told so.
         self._visited: set[Place] = set()
         self._known_gone: set[Place] = set()
@@ -92,11 +109,18 @@ class HomeAssistantDiscovery:
             wanted.append(Subscription(status_topic(self._place.prefix), self._status_heard, kept=False))
         if self._described is not None:
             wanted.append(Subscription(self._topic, self._document_heard, kept=False))
-        for former in self._given_up:
-            wanted.append(Subscription(former.document_topic, self._former_heard))
-            if former.availability_topic:
-                wanted.append(Subscription(former.availability_topic, self._former_heard))
-        return wanted
+        topics = {topic: None for one in self._given_up for topic in (one.document_topic, one.availability_topic)}
+        return [*wanted, *(Subscription(topic, self._former_heard) for topic in topics if topic)]
+
+    @property
+    def reason(self) -> str:
+        """See Extension.reason."""
+        if self._contests > 1:
+            return (
+                f"another device announces itself to Home Assistant as {self._place.device!r} too, and only one "
+                "of them is shown there: give one of them a mqtt.device_id of its own"
+            )
+        return self._file.reason
 
     def before_online(self, line: Line) -> None:
         """Announce the device, retained; components of a former version are told to be gone first."""
@@ -108,7 +132,7 @@ class HomeAssistantDiscovery:
             if self._remembered.removed:
                 documents.insert(0, with_removals(self._described, self._remembered.removed))
             for described in documents:
-                if not line.send(self._topic, _as_json(described), qos=1, retained=True):
+                if not line.send(Outgoing(self._topic, _as_json(described), 1, retained=True)):
                     self._tell_anew = True
 
     def step(self, snapshot: StateSnapshot, now_s: float, line: Line) -> bool:
@@ -119,6 +143,8 @@ class HomeAssistantDiscovery:
             if now_s - self._connected_at_s < _KEPT_COMES_S:
                 return False
             self._clear(line)
+            self._looked = True
+            self._forget_contest(now_s)
             if self._unknown_there:
                 self._unknown_there = False
                 return True
@@ -133,6 +159,8 @@ class HomeAssistantDiscovery:
                     self._tell_anew_at_s = now_s + _BROUGHT_BACK_S
                     return False
             self._send_away(line)
+            if self._contests == 1:
+                self._contest_ends_s = now_s + _CONTEST_S
             self._tell_anew = False
             self._tell_anew_at_s = None
             return self._described is not None
@@ -142,14 +170,23 @@ class HomeAssistantDiscovery:
         with self._lock:
             gone = {one.place for one in self._given_up if one.taken}
             gone |= self._known_gone - {one.place for one in self._given_up if one.to_clear()}
+            if self._looked:
+                # A mere name: there is nothing of it in Home Assistant.
+                gone |= {o.place for o in self._given_up if not (o.components or o.in_use or o.to_clear())}
             if gone:
                 self._remembered = self._remembered.without(frozenset(gone))
                 self._file.save(self._remembered)
 
+    def _forget_contest(self, now_s: float) -> None:
+        """One that did not answer us was there for a moment."""
+        if self._contest_ends_s is not None and now_s > self._contest_ends_s:
+            self._contest_ends_s = None
+            self._contests = 0 if self._contests == 1 else self._contests
+
     def _clear(self, line: Line) -> None:
         for former in self._given_up:
             for topic in former.to_clear():
-                if line.send(topic, "", qos=1, retained=True):
+                if line.send(Outgoing(topic, "", 1, retained=True)):
                     former.cleared(topic)
                     _log.info("%s was told by this device before; it is cleared", topic)
 
@@ -158,21 +195,21 @@ class HomeAssistantDiscovery:
         for former in self._given_up:
             if former.in_use or former.place in self._known_gone or not former.components:
                 continue
-            told = brought_back(former.place.node, former.components, serial=self._serial)
-            if line.send(former.document_topic, _as_json(told), qos=1):
+            told = brought_back(former.place, former.components, serial=self._serial)
+            if line.send(Outgoing(former.document_topic, _as_json(told), 1)):
                 self._visited.add(former.place)
         removed = self._remembered.removed
         if self._described is not None and removed and self._place not in self._known_gone:
-            told = brought_back(self._place.node, removed, serial=self._serial)
+            told = brought_back(self._place, removed, serial=self._serial)
             both = {**self._described, "components": {**self._described["components"], **told["components"]}}
-            if line.send(self._topic, _as_json(both), qos=1):
+            if line.send(Outgoing(self._topic, _as_json(both), 1)):
                 self._visited.add(self._place)
 
     def _send_away(self, line: Line) -> None:
         """What was brought back is told to be gone; where we are, by what is told anew."""
         for former in self._given_up:
             if former.place in self._visited:
-                line.send(former.document_topic, "", qos=1, retained=True)
+                line.send(Outgoing(former.document_topic, "", 1, retained=True))
         self._known_gone |= self._visited
         self._visited.clear()
 
@@ -186,8 +223,13 @@ class HomeAssistantDiscovery:
     def _document_heard(self, message: Received) -> None:
         # A device that took our name for a moment has described itself. An empty one is somebody's wish: Home Assistant
         # sends it when the device is deleted there.
-        if message.payload and serial_in(message.payload) != self._serial:
-            with self._lock:
+        if not message.payload or serial_in(message.payload) == self._serial:
+            return
+        with self._lock:
+            if not speaks_for(message.payload, self._place.node):
+                # One that is there says it again after us. The two would go on like this for ever.
+                self._contests += 1
+            if self._contests <= 1:
                 self._tell_anew = True
 
     def _former_heard(self, message: Received) -> None:

@@ -1,4 +1,4 @@
-"""What describes a device to Home Assistant: one retained JSON on `<prefix>/device/<node>/emomusic/config`."""
+"""What describes a device to Home Assistant: one retained JSON on `<prefix>/device/<device id>/emomusic/config`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from typing import Any
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
 from emomusic_edge.runtime.mqtt.messages import AVAILABILITY
 
-from .components import Component, components, device_name, unique_id
+from .components import Component, components, device_key, device_name, unique_id
+from .remembered import Place
 
 
-def discovery_topic(prefix: str, node: str) -> str:
-    """Where the document of a node stands; `prefix` is `homeassistant` unless its owner changed it there.
+def discovery_topic(prefix: str, device: str) -> str:
+    """Where the document of a device stands; `prefix` is `homeassistant` unless its owner changed it there.
 
-    The node has a level of its own (Home Assistant's `node_id`), so that a broker's access list can give each device
-    its own place and no other's.
+    The node's name is not in it: Home Assistant takes a document on another topic for other entities, and throws away
+    what their owner had set of the former ones. The device has a level of its own (Home Assistant's `node_id`), so that
+    a broker's access list can give each device its own place and no other's.
     """
-    return f"{prefix}/device/{node}/emomusic/config"
+    return f"{prefix}/device/{device}/emomusic/config"
 
 
 def availability_topic(node: str) -> str:
@@ -42,7 +44,7 @@ def document(settings: BrokerSettings, *, version: str, serial: str) -> dict[str
     """
     return {
         "device": {
-            "identifiers": [f"emomusic_{settings.node}"],
+            "identifiers": [f"emomusic_{device_key(settings)}"],
             "name": device_name(settings.node),
             "manufacturer": "emomusic-edge",
             "model": "Mood estimate and music",
@@ -68,35 +70,45 @@ def with_removals(described: Mapping[str, Any], removed: Mapping[str, str]) -> d
     return {**described, "components": gone | described["components"]}
 
 
-def brought_back(node: str, gone: Mapping[str, str], *, serial: str) -> dict[str, Any]:
+def brought_back(place: Place, gone: Mapping[str, str], *, serial: str) -> dict[str, Any]:
     """A document that is told for a moment, never retained: Home Assistant removes only what it has discovered.
 
     What was taken back while it was off it still has in its registry. It takes these components for the ones it knows,
     by their `unique_id`, and then removes them when it is told to.
 
     Args:
-        node: the name they were announced under.
+        place: where they were announced.
         gone: the platform of each, by its id.
         serial: the mark of this device.
     """
-    availability = availability_topic(node)
+    availability = availability_topic(place.node)
+    device = {"identifiers": [f"emomusic_{place.device}"], "name": device_name(place.node), "serial_number": serial}
     return {
-        "device": {"identifiers": [f"emomusic_{node}"], "name": device_name(node), "serial_number": serial},
+        "device": device,
         "origin": {"name": "emomusic-edge"},
         "availability_topic": availability,
         "components": {
             name: {
                 "platform": platform,
-                "unique_id": unique_id(node, name.removeprefix(f"{platform}_")),
+                "unique_id": unique_id(place.device, name.removeprefix(f"{platform}_")),
                 # Something that its platform asks for.
                 **(
-                    {"state_topic": availability} if "sensor" in platform else {"command_topic": f"emomusic/{node}/cmd"}
+                    {"state_topic": availability}
+                    if "sensor" in platform
+                    else {"command_topic": f"emomusic/{place.node}/cmd"}
                 ),
                 **({"options": ["-"]} if platform == "select" else {}),
             }
             for name, platform in gone.items()
         },
     }
+
+
+def speaks_for(payload: bytes, node: str) -> bool:
+    """Whether a document is that of a device of this name."""
+    with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+        return bool(json.loads(payload)["availability_topic"] == availability_topic(node))
+    return False
 
 
 def serial_in(payload: bytes) -> str:

@@ -18,22 +18,24 @@ class GivenUp:
     Attributes:
         place: where it was.
         components: the platform of each component that was announced there, by its id.
-        document_topic: where its document stands.
+        document_topic: where its document stands; empty where that is still ours, under another name.
         availability_topic: where it is told to be offline; empty where the name is still ours.
     """
 
-    def __init__(self, former: Former, serial: str, node: str) -> None:
+    def __init__(self, former: Former, serial: str, ours: frozenset[str]) -> None:
         """Nothing was heard yet.
 
         Args:
             former: where it was, and what was announced there.
             serial: the mark of this device.
-            node: its name now.
+            ours: the topics that this run speaks on.
         """
         self.place = former.place
         self.components = former.components
-        self.document_topic = discovery_topic(former.place.prefix, former.place.node)
-        self.availability_topic = "" if former.place.node == node else availability_topic(former.place.node)
+        document = discovery_topic(former.place.prefix, former.place.device)
+        availability = availability_topic(former.place.node)
+        self.document_topic = "" if document in ours else document
+        self.availability_topic = "" if availability in ours else availability
         self._serial = serial
         self._document = b""
         self._availability = b""

@@ -6,18 +6,21 @@ import json
 import logging
 import secrets
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from emomusic_edge.artefacts import write_atomic
+from emomusic_edge.config.mqtt import DEVICE_ID_PATTERN
+from emomusic_edge.runtime.kept_trying import RETRY_S, KeptTrying
 
 _log = logging.getLogger(__name__)
 
 # Names given up while no broker was there to hear of it.
 MAX_FORMER = 8
 _MAX_BYTES = 64 * 1024
-_Level = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+_COSTS = "entities and names given up before may stay in Home Assistant until removed by hand"
+_Level = Annotated[str, Field(pattern=DEVICE_ID_PATTERN)]
 # As mqtt.discovery_prefix.
 _Prefix = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f#+/]+(/[^\x00-\x1f\x7f#+/]+)*$")]
 _Platforms = dict[str, Annotated[str, Field(pattern=r"^[a-z_]+$")]]
@@ -28,14 +31,25 @@ class _Stored(BaseModel):
 
 
 class Place(_Stored):
-    """Where a document may stand: under a prefix, for a node."""
+    """Where a document may stand, under a prefix for a device, and the node that it speaks for."""
 
     prefix: _Prefix
+    device: _Level
     node: _Level
+
+    @model_validator(mode="before")
+    @classmethod
+    def _device_was_the_node(cls, data: Any) -> Any:
+        # Of a version that knew a device by its name alone.
+        return {"device": data.get("node"), **data} if isinstance(data, dict) else data
+
+    def same_document(self, other: Place) -> bool:
+        """Whether both are the same entities to Home Assistant, under whatever name."""
+        return (self.prefix, self.device) == (other.prefix, other.device)
 
 
 class Former(_Stored):
-    """A place given up, and what was announced there: the platform of each component by its id."""
+    """A place given up, and what was announced there and is no more: the platform of each component by its id."""
 
     place: Place
     components: _Platforms
@@ -59,15 +73,22 @@ class Remembered(_Stored):
     former: tuple[Former, ...] = Field(default=(), max_length=MAX_FORMER)
 
     def announcing(self, place: Place, components: dict[str, str]) -> Remembered:
-        """What is to be remembered once these components stand at `place`; another place is given up."""
+        """What is to be remembered once these components stand at `place`; another place is given up.
+
+        Of another name for the same device only the name is given up: its components are those of the document.
+        """
         known = [*self.former, *self._last()]
-        here = [name for one in known if one.place == place for name in one.components.items()]
+        here = [name for one in known if one.place.same_document(place) for name in one.components.items()]
         return Remembered(
             serial=self.serial,
             current=place,
             components=components,
             removed={name: platform for name, platform in here if name not in components},
-            former=tuple(one for one in known if one.place != place)[-MAX_FORMER:],
+            former=tuple(
+                Former(place=one.place, components={}) if one.place.same_document(place) else one
+                for one in known
+                if one.place != place
+            )[-MAX_FORMER:],
         )
 
     def withdrawing(self) -> Remembered:
@@ -90,18 +111,25 @@ class Remembered(_Stored):
 
 
 class RememberedFile:
-    """The file; one that is damaged, or cannot be written, is logged once, and all goes on without it."""
+    """The file; one that is damaged is logged, and one that cannot be written now is written as soon as it can be."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, retry_s: float = RETRY_S) -> None:
         self._path = path
-        self._complained = False
+        self._text = ""
+        self._unread = ""
+        self._kept = KeptTrying(path, self._write, costs=_COSTS, retry_s=retry_s)
+
+    @property
+    def reason(self) -> str:
+        """Why it is not what it should be, and what that costs; empty when all is well."""
+        return self._unread or self._kept.reason
 
     def load(self) -> Remembered:
         """What it holds; something new where it holds nothing of use."""
         try:
             with self._path.open("rb") as file:
                 content = file.read(_MAX_BYTES + 1)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return Remembered()
         except OSError as error:
             self._complain("cannot be read", error.strerror or str(error))
@@ -116,20 +144,15 @@ class RememberedFile:
 
     def save(self, remembered: Remembered) -> None:
         """Write it, whole or not at all; nothing is written that stands there already."""
-        text = json.dumps(remembered.model_dump(mode="json"), indent=1) + "\n"
-        try:
-            if self._path.is_file() and self._path.read_bytes() == text.encode():
-                return
+        self._text = json.dumps(remembered.model_dump(mode="json"), indent=1) + "\n"
+        self._unread = ""
+        self._kept.write()
+
+    def _write(self) -> None:
+        text = self._text
+        if not (self._path.is_file() and self._path.read_bytes() == text.encode()):
             write_atomic(self._path, text)
-        except OSError as error:
-            self._complain("cannot be written", error.strerror or str(error))
 
     def _complain(self, what: str, why: str) -> None:
-        if not self._complained:
-            self._complained = True
-            _log.warning(
-                "%s %s (%s): entities and names given up before may stay in Home Assistant until removed by hand",
-                self._path,
-                what,
-                why,
-            )
+        self._unread = f"{self._path} {what} ({why}): {_COSTS}"
+        _log.warning("%s", self._unread)

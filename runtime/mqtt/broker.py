@@ -7,6 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from emomusic_edge.config.mqtt import (
+    DEVICE_ID_FORM,
+    DEVICE_ID_PATTERN,
+    NODE_FORM,
+    NODE_PATTERN,
+    MqttSettings,
+    password_file,
+    read_password,
+)
 from emomusic_edge.errors import BrokerError
 from emomusic_edge.loopback import is_loopback
 
@@ -17,7 +26,6 @@ _FILES = {
     "client_cert_file": "Copy the certificate that your broker's CA issued for this device there.",
     "client_key_file": "Copy the key of mqtt.client_cert_file there, readable to the user that runs this alone.",
 }
-_NODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +35,9 @@ class BrokerSettings:
     Attributes:
         host: name or address of the broker.
         port: 1883 is the usual one for plaintext, 8883 for TLS.
-        node: this device's name in the topics; letters, digits, - and _, at most 64.
+        node: this device's name in the topics (config.mqtt.NODE_PATTERN).
+        device_id: by what Home Assistant knows the device again when `node` changes (DEVICE_ID_PATTERN); empty for
+            `node`.
         username, password: the login; empty for none.
         password_file: a file whose first line is the password; read again before each connection.
         protocol: `5`, or `3.1.1`, which knows no expiry, no delayed will, no bound on what a broker may send.
@@ -48,6 +58,7 @@ class BrokerSettings:
     host: str = "127.0.0.1"
     port: int = 1883
     node: str = "living-room"
+    device_id: str = ""
     username: str = ""
     password: str = field(default="", repr=False)
     tls: bool = False
@@ -65,10 +76,15 @@ class BrokerSettings:
     alpn: str = ""
 
     def __post_init__(self) -> None:
-        if not _NODE.fullmatch(self.node):
+        if not re.fullmatch(NODE_PATTERN, self.node):
             raise BrokerError(
-                f"mqtt.node is {self.node!r}; expected letters, digits, - and _, at most 64.",
+                f"mqtt.node is {self.node!r}; expected {NODE_FORM}.",
                 mend='Name the device by its room: mqtt.node = "living-room".',
+            )
+        if self.device_id and not re.fullmatch(DEVICE_ID_PATTERN, self.device_id):
+            raise BrokerError(
+                f"mqtt.device_id is {self.device_id!r}; expected {DEVICE_ID_FORM}.",
+                mend="Leave it out: the device then makes its own.",
             )
         if self.unix_socket is None and not (_resolvable(self.host) and 1 <= self.port <= 65535):
             raise BrokerError(
@@ -94,6 +110,32 @@ class BrokerSettings:
                 "network in plaintext.",
                 mend="Set mqtt.tls = true (port 8883), or mqtt.allow_plaintext = true if you accept that.",
             )
+
+    @classmethod
+    def of(cls, mqtt: MqttSettings) -> BrokerSettings:
+        """As the config says; what it leaves open is settled here.
+
+        Raises:
+            BrokerError: it cannot work, or would leak.
+        """
+        return cls(
+            host=mqtt.host,
+            port=mqtt.effective_port,
+            node=mqtt.node,
+            device_id=mqtt.device_id or "",
+            username=mqtt.username or "",
+            password=read_password(mqtt),
+            password_file=password_file(mqtt),
+            protocol=mqtt.protocol,
+            tls=mqtt.encrypted,
+            ca_file=mqtt.ca_file,
+            client_cert_file=mqtt.client_cert_file,
+            client_key_file=mqtt.client_key_file,
+            alpn=mqtt.alpn or "",
+            allow_plaintext=mqtt.allow_plaintext,
+            min_interval_s=mqtt.min_interval_s,
+            unix_socket=mqtt.unix_socket,
+        )
 
     @property
     def stays_here(self) -> bool:

@@ -12,8 +12,9 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from .broker import BrokerSettings
 from .commands import MAX_PAYLOAD_BYTES
-from .line import Received, Subscription, Will
+from .line import Outgoing, Received, Subscription
 from .tls import FreshContext
+from .wake import wake_through_unix_sockets
 
 # A broker that restarts, or a Wi-Fi that hiccups, is back within this time: nobody needs to hear of it.
 WILL_DELAY_S = 5
@@ -26,12 +27,13 @@ _RECEIVE_MAXIMUM = 64
 _MAX_QUEUED = 1024
 
 
-def make_client(settings: BrokerSettings, client_id: str, will: Will | None) -> Client:
+def make_client(settings: BrokerSettings, client_id: str, will: Outgoing | None) -> Client:
     """A client that is not connected yet.
 
     Raises:
         BrokerError: a file of the TLS settings is of no use.
     """
+    wake_through_unix_sockets()
     is_5 = settings.protocol == "5"
     client = Client(
         CallbackAPIVersion.VERSION2,
@@ -68,17 +70,19 @@ def connect_properties(settings: BrokerSettings) -> Properties | None:
     return properties
 
 
-def publish_properties(expires_s: int | None, response_topic: str, correlation: bytes | None) -> Properties | None:
+def publish_properties(settings: BrokerSettings, message: Outgoing) -> Properties | None:
     """MQTT 5's words beside a message; None where there are none."""
-    if expires_s is None and not response_topic and correlation is None:
+    if settings.protocol != "5":
+        return None
+    if message.expires_s is None and not message.response_topic and message.correlation is None:
         return None
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    if expires_s is not None:
-        properties.MessageExpiryInterval = expires_s
-    if response_topic:
-        properties.ResponseTopic = response_topic
-    if correlation is not None:
-        properties.CorrelationData = correlation
+    if message.expires_s is not None:
+        properties.MessageExpiryInterval = message.expires_s
+    if message.response_topic:
+        properties.ResponseTopic = message.response_topic
+    if message.correlation is not None:
+        properties.CorrelationData = message.correlation
     return properties
 
 

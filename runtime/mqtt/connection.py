@@ -19,15 +19,14 @@ from emomusic_edge.runtime.seldom_log import SeldomLog
 
 from .broker import BrokerSettings
 from .client import MAX_RECONNECT_S, connect_properties, filters, make_client, publish_properties, received
-from .line import Qos, Subscription, Will
+from .line import Outgoing, Subscription
 from .login import password_now
-from .reasons import why_lost, why_refused, why_unanswered
+from .reasons import why_kept_out, why_lost, why_not_taken, why_refused, why_too_large, why_unanswered, why_unread
 from .tls import why_alert, why_no_connection
+from .underway import Underway
 
 _log = logging.getLogger(__name__)
 
-# What may wait for a slow line before more is refused; a broker that reads nothing must cost no memory.
-_MAX_UNSENT = 1024
 # More than MQTT's own bytes around topic and payload.
 _HEADERS_BYTES = 64
 # Together they keep close() under a second.
@@ -49,7 +48,7 @@ class BrokerConnection:
         client_id: str,
         subscriptions: Sequence[Subscription],
         on_ready: Callable[[], None],
-        will: Will | None = None,
+        will: Outgoing | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare the client; nothing is sent before start().
@@ -69,26 +68,20 @@ class BrokerConnection:
         self._subscriptions = tuple(subscriptions)
         self._on_ready = on_ready
         self._clock = clock
-        self._connected = False
-        self._closing = False
-        self._unanswered = False
+        self._connected = self._closing = self._unanswered = False
         self._reason = f"not connected to the broker {settings.where} yet"
-        self._refused_topic = ""
-        self._too_large = ""
+        self._refused_topic = self._too_large = self._not_taken = self._alert = ""
         self._packet_bytes: int | None = None
-        self._alert = ""
         self.session_kept = False
         """Whether the broker goes on with the session of the last connection."""
         self._network_thread: threading.Thread | None = None
         self._revive_at_s = 0.0
         self._moved_at_s = clock()
-        self._unsent = 0
-        self._unsent_lock = threading.Lock()
-        self._topics: dict[int, str] = {}
+        self._underway = Underway()
         self._seldom = SeldomLog(_log, clock=clock)
         self._client = self._make_client(client_id, will)
 
-    def _make_client(self, client_id: str, will: Will | None) -> Client:
+    def _make_client(self, client_id: str, will: Outgoing | None) -> Client:
         client = make_client(self._settings, client_id, will)
         client.on_pre_connect = self._before_connect
         client.on_connect = self._connect_answered
@@ -116,48 +109,27 @@ class BrokerConnection:
         """Whether a message sent now would leave at once: connected, and nothing waits for a slow line."""
         return self._connected and self._thread_alive() and not self._client.want_write()
 
-    def send(
-        self,
-        topic: str,
-        payload: str | bytes,
-        *,
-        qos: Qos = 0,
-        retained: bool = False,
-        expires_s: int | None = None,
-        response_topic: str = "",
-        correlation: bytes | None = None,
-    ) -> bool:
+    def send(self, message: Outgoing) -> bool:
         """See Line.send."""
-        size = len(topic.encode()) + len(payload.encode() if isinstance(payload, str) else payload) + _HEADERS_BYTES
+        size = message.size_bytes + _HEADERS_BYTES
         if self._packet_bytes is not None and size > self._packet_bytes:
-            self._too_large = (
-                f"broker {self._settings.where} takes packets of at most {self._packet_bytes} bytes, and {topic} needs "
-                f"{size}: raise max_packet_size there"
-            )
+            self._too_large = why_too_large(self._settings, self._packet_bytes, message.topic, size)
             return False
-        with self._unsent_lock:
-            if self._unsent >= _MAX_UNSENT:
-                return False
-            self._unsent += 1
-        properties = None
-        if self._settings.protocol == "5":
-            properties = publish_properties(expires_s, response_topic, correlation)
+        if not self._underway.enter():
+            return False
+        words = publish_properties(self._settings, message)
         try:
-            info = self._client.publish(topic, payload, qos, retained, properties)
+            info = self._client.publish(message.topic, message.payload, message.qos, message.retained, words)
         except ValueError:
             # A topic that no broker should have let through; paho says what of it.
-            self._no_longer_unsent()
+            self._underway.leave()
             raise
         if info.rc:
             # QoS 1 without a line is kept by paho all the same, as far as its bounded queue holds it, and sent later.
-            self._no_longer_unsent()
-        elif qos:
-            self._topics[info.mid] = topic
+            self._underway.leave()
+        elif message.qos:
+            self._underway.awaits(info.mid, message.topic)
         return bool(info.rc == 0)
-
-    def _no_longer_unsent(self) -> None:
-        with self._unsent_lock:
-            self._unsent = max(0, self._unsent - 1)
 
     @property
     def silent_s(self) -> float:
@@ -175,11 +147,8 @@ class BrokerConnection:
         if not self._closing and not self._thread_alive():
             return f"the thread that talks to the broker {self._settings.where} has ended; it is started again"
         if not self._reason and self._refused_topic:
-            return (
-                f"broker {self._settings.where} takes nothing from us on {self._refused_topic}: "
-                "allow it in the broker's access list"
-            )
-        return self._reason or self._too_large
+            return why_kept_out(self._settings, self._refused_topic)
+        return self._reason or self._too_large or self._not_taken
 
     def revive(self) -> None:
         """Start the network thread again if it has died, at most every few seconds."""
@@ -192,7 +161,7 @@ class BrokerConnection:
         _log.error("the MQTT network thread has ended; starting it again")
         self.start()
 
-    def close(self, farewell: Will | None = None) -> None:
+    def close(self, farewell: Outgoing | None = None) -> None:
         """Tell `farewell` and disconnect, within a second; harmless when not started.
 
         Where the farewell does not get through, the broker is asked to tell the will.
@@ -233,10 +202,7 @@ class BrokerConnection:
         self._moved_at_s = self._clock()
         self._unanswered = True
         self._alert = ""
-        self._topics.clear()
-        with self._unsent_lock:
-            # paho has just dropped what waited.
-            self._unsent = 0
+        self._underway.dropped()
         settings = self._settings
         if settings.username:
             client.username_pw_set(settings.username, password_now(settings))
@@ -289,26 +255,24 @@ class BrokerConnection:
             # Only now: whoever is told that the device is online may send it a command at once.
             self._greet()
         if refused:
-            self._broken(
-                f"broker {self._settings.where} lets us read no {', '.join(refused)}: "
-                "what is sent there does not arrive; allow it in the broker's access list"
-            )
+            self._broken(why_unread(self._settings, refused))
 
     def _greet(self) -> None:
-        self._refused_topic = self._too_large = ""
+        # Before what is told now, which tells what is wrong with the line.
+        self._reason = self._refused_topic = self._too_large = self._not_taken = ""
         try:
             self._on_ready()
-        except Exception:  # noqa: BLE001 (it would end the network thread)
+        except Exception as error:  # noqa: BLE001 (it would end the network thread)
+            self._not_taken = why_not_taken("what is to be told on connecting", error)
             _log.exception("what is to be told on connecting could not be")
         self._connected = True
-        self._reason = ""
         _log.info("connected to the broker %s", self._settings.where)
 
     def _published(
         self, _client: Client, _userdata: object, mid: int, code: ReasonCode, _properties: Properties | None
     ) -> None:
-        self._no_longer_unsent()
-        topic = self._topics.pop(mid, "")
+        self._underway.leave()
+        topic = self._underway.acknowledged(mid)
         if code.is_failure and topic:
             self._refused_topic = topic
             self._seldom.warning(
@@ -322,8 +286,9 @@ class BrokerConnection:
                 continue
             try:
                 subscription.heard(came)
-            except Exception:  # noqa: BLE001 (it would end the network thread)
-                self._seldom.warning("message", "a message could not be taken")
+            except Exception as error:  # noqa: BLE001 (it would end the network thread)
+                self._not_taken = why_not_taken(f"a message on {came.topic!r:.200}", error)
+                self._seldom.warning("message", self._not_taken)
                 _log.debug("a message on %.200r", came.topic, exc_info=True)
 
     def _logged(self, _client: Client, _userdata: object, level: int, text: str) -> None:

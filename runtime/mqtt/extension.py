@@ -13,6 +13,11 @@ from .line import Line, Subscription
 class Extension(Protocol):
     """Its subscriptions are made at each connect; what it sends goes through the line that it is handed."""
 
+    @property
+    def reason(self) -> str:
+        """What is wrong with it though messages get through; empty when all is well."""
+        ...
+
     def subscriptions(self) -> Sequence[Subscription]:
         """What it wants to hear; asked for once."""
         ...

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from emomusic_edge.runtime.seldom_log import SeldomLog
 
 from .broker import BrokerSettings
-from .line import Line, Received, Subscription
+from .line import Line, Outgoing, Received, Subscription
 from .messages import CLAIM, ClaimMessage
 from .twin import Standing, standing
 
@@ -83,11 +83,12 @@ class Identity:
         )
 
     def _claim(self, line: Line) -> None:
-        claim = ClaimMessage(run=self._run, uptime_s=round(self._uptime_s, 1))
-        line.send(self._topic, claim.payload(), qos=CLAIM.qos)
+        claim = ClaimMessage(run=self._run, uptime_s=round(self.uptime_s, 1))
+        line.send(Outgoing(self._topic, claim.payload(), CLAIM.qos))
 
     @property
-    def _uptime_s(self) -> float:
+    def uptime_s(self) -> float:
+        """Seconds that this run has lasted."""
         return max(0.0, self._clock() - self._began_s)
 
     def _claim_heard(self, message: Received) -> None:
@@ -99,7 +100,7 @@ class Identity:
         except ValidationError:
             self._seldom.warning("claim", f"what came on {message.topic} is no claim")
             return
-        verdict = standing(self._run, self._uptime_s, claim.run, claim.uptime_s)
+        verdict = standing(self._run, self.uptime_s, claim.run, claim.uptime_s)
         if verdict is Standing.OURS:
             self._heard = True
         elif verdict is Standing.STAY:

@@ -33,12 +33,40 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message to send, or the last word that the broker tells when the line breaks for good.
+
+    Attributes:
+        topic: the full topic.
+        payload: what to tell; an empty retained one clears what was retained.
+        qos: 1 has it told until the broker has it.
+        retained: whether the broker keeps it. Never for what a feeling can be read from.
+        expires_s: how long it is worth delivering (MQTT 5).
+        response_topic: where an answer is awaited (MQTT 5).
+        correlation: what an answer carries back (MQTT 5).
+    """
+
+    topic: str
+    payload: str | bytes
+    qos: Qos = 0
+    retained: bool = False
+    expires_s: int | None = None
+    response_topic: str = ""
+    correlation: bytes | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Of topic and payload, without MQTT's own bytes."""
+        return len(self.topic.encode()) + len(self.payload.encode() if isinstance(self.payload, str) else self.payload)
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
     """What to listen for.
 
     Attributes:
         pattern: the full topic filter, e.g. `homeassistant/status` or `emomusic/kitchen/cmd/+`.
-        heard: called on the network thread; must not block. What it raises is logged.
+        heard: called on the network thread; must not block. What it raises is told as the line's reason.
         qos: 1 where a message must not be lost.
         kept: whether what the broker has retained is wanted.
         own: whether what this very client says is wanted (on MQTT 3.1.1 it always comes).
@@ -59,39 +87,10 @@ class Line(Protocol):
         """Whether a message sent now would leave at once: connected, and nothing waits for a slow line."""
         ...
 
-    def send(
-        self,
-        topic: str,
-        payload: str | bytes,
-        *,
-        qos: Qos = 0,
-        retained: bool = False,
-        expires_s: int | None = None,
-        response_topic: str = "",
-        correlation: bytes | None = None,
-    ) -> bool:
+    def send(self, message: Outgoing) -> bool:
         """Hand a message over; it is lost when the connection is, unless `qos` is 1 and it comes back in time.
-
-        Args:
-            topic: the full topic.
-            payload: what to tell; an empty retained one clears what was retained.
-            qos: 1 has it told until the broker has it.
-            retained: whether the broker keeps it. Never for what a feeling can be read from.
-            expires_s: how long it is worth delivering (MQTT 5).
-            response_topic: where an answer is awaited (MQTT 5).
-            correlation: what an answer carries back (MQTT 5).
 
         Returns:
             Whether it was taken; False while too much waits for a slow line.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Will:
-    """A last word: told by the broker when the line breaks for good, or by us on leaving."""
-
-    topic: str
-    payload: str
-    qos: Qos = 1
-    retained: bool = True

@@ -19,7 +19,7 @@ from .connection import BrokerConnection
 from .extension import Extension
 from .identity import Identity
 from .inbox import CommandRate, Inbox
-from .line import Received, Subscription, Will
+from .line import Outgoing, Received, Subscription
 from .messages import (
     AVAILABILITY,
     COMMAND,
@@ -31,6 +31,7 @@ from .messages import (
     STATE,
     DeviceFacts,
     HealthMessage,
+    LineNow,
     MusicMessage,
     ResultMessage,
     StateMessage,
@@ -39,6 +40,7 @@ from .messages import (
     music_message,
     state_message,
 )
+from .what_matters import what_matters
 
 _log = logging.getLogger(__name__)
 
@@ -107,12 +109,12 @@ class MqttPublisher:
             client_id=f"emomusic-{settings.node}-{run}",
             subscriptions=[*self._subscriptions(), *(s for one in extensions for s in one.subscriptions())],
             on_ready=self._ready,
-            will=self._offline(),
+            will=self._availability(OFFLINE),
             clock=clock,
         )
 
-    def _offline(self) -> Will:
-        return Will(self._settings.topic(AVAILABILITY.name), OFFLINE, AVAILABILITY.qos, AVAILABILITY.retained)
+    def _availability(self, word: str) -> Outgoing:
+        return Outgoing(self._settings.topic(AVAILABILITY.name), word, AVAILABILITY.qos, AVAILABILITY.retained)
 
     def _subscriptions(self) -> list[Subscription]:
         topic = self._settings.topic
@@ -161,7 +163,8 @@ class MqttPublisher:
 
     def reason(self) -> str:
         """Why nothing gets through; empty when all is well."""
-        return self._identity.twin or self._connection.reason() or self._identity.unheard
+        line = self._identity.twin or self._connection.reason() or self._identity.unheard
+        return line or next((one.reason for one in self._extensions if one.reason), "")
 
     @property
     def silent_s(self) -> float:
@@ -174,7 +177,7 @@ class MqttPublisher:
             for one in self._extensions:
                 one.leaving(self._connection)
         # Whoever gives way to a twin must not tell that the node is offline.
-        self._connection.close(None if self._identity.twin else self._offline())
+        self._connection.close(None if self._identity.twin else self._availability(OFFLINE))
 
     def _ready(self) -> None:
         if not self._connection.session_kept:
@@ -192,16 +195,20 @@ class MqttPublisher:
         self._tell()
 
     def _tell_online(self) -> None:
-        self._connection.send(self._settings.topic(AVAILABILITY.name), ONLINE, qos=1, retained=True)
+        self._connection.send(self._availability(ONLINE))
 
     def _tell(self) -> None:
         """Send what is due of the newest snapshot; the lock is held."""
         if self._latest is None:
             return
         snapshot, wall_time = self._latest
-        self._tell_if_due(HEALTH, lambda: health_message(snapshot, wall_time, self._facts))
+        self._tell_if_due(HEALTH, lambda: self._health(snapshot, wall_time))
         self._tell_if_due(STATE, lambda: state_message(snapshot, wall_time))
         self._tell_if_due(MUSIC, lambda: music_message(snapshot, wall_time))
+
+    def _health(self, snapshot: StateSnapshot, wall_time: datetime) -> HealthMessage:
+        line = LineNow(self._identity.uptime_s, self.reason())
+        return health_message(snapshot, wall_time, self._facts, line)
 
     def _tell_if_due(self, rule: TopicRule, make: Callable[[], _Told]) -> None:
         try:
@@ -215,14 +222,15 @@ class MqttPublisher:
             self._seldom.warning(rule.name, f"{rule.name} cannot be told: {field} breaks its schema")
             return
         now_s = self._clock()
-        what = _what_matters(message)
+        what = what_matters(message)
         told, told_at_s = self._told.get(rule.name, (None, -float("inf")))
         interval_s = self._settings.repeat_s if what == told else self._settings.min_interval_s
         if now_s - told_at_s < interval_s:
             return
         # The first one after connecting has a receipt: so a broker that takes it not is found out.
         qos = rule.qos if rule.name in self._told else 1
-        if self._connection.send(self._settings.topic(rule.name), message.payload(), qos=qos, expires_s=rule.expiry_s):
+        topic = self._settings.topic(rule.name)
+        if self._connection.send(Outgoing(topic, message.payload(), qos, expires_s=rule.expiry_s)):
             self._told[rule.name] = (what, now_s)
 
     # From here on, the network thread.
@@ -235,7 +243,7 @@ class MqttPublisher:
         verdict = self._inbox.take(name, message, self._clock())
         if message.retained:
             # It would come back at every restart of a broker that keeps it.
-            self._connection.send(message.topic, b"", qos=1, retained=True)
+            self._connection.send(Outgoing(message.topic, b"", 1, retained=True))
         result = ResultMessage(at=self._wall_clock(), ok=not verdict.refusal, reason=verdict.refusal)
         topic, correlation = self._settings.topic(f"cmd/{name}/result"), None
         if self._may_answer_on(message.response_topic):
@@ -243,7 +251,7 @@ class MqttPublisher:
         # Answers to a flood wait for no receipts: the queue of those would overflow. With QoS 0 they leave on the line
         # before the receipts of their commands, and so hold the flood back.
         qos = 0 if verdict.too_fast else RESULT.qos
-        self._connection.send(topic, result.payload(), qos=qos, correlation=correlation)
+        self._connection.send(Outgoing(topic, result.payload(), qos, correlation=correlation))
 
     def _may_answer_on(self, topic: str) -> bool:
         """Whether an answer may go there: a topic of this node's, ending in `result`.
@@ -264,52 +272,4 @@ class MqttPublisher:
         """What somebody had the broker keep under a topic of ours whose feelings are never kept."""
         if message.retained and message.payload:
             self._seldom.warning("retained", f"{message.topic} was retained by another program; it is cleared")
-            self._connection.send(message.topic, b"", qos=1, retained=True)
-
-
-def _what_matters(message: _Told) -> object:
-    """The part of a message whose change is worth telling before `repeat_s` is over."""
-    if isinstance(message, HealthMessage):
-        # The rate itself drifts while a budget is sought.
-        return message.reasons, message.camera.on, None if message.pace is None else message.pace.limited_by
-    if isinstance(message, MusicMessage):
-        song = message.song
-        segment = None if song is None else (song.song_id, song.start_s)
-        return segment, message.paused, message.muted, message.volume
-    # Left out is what drifts from frame to frame though nothing happens: clocks, rates, the third decimal, and the
-    # uncertainty, which in a still room rises and falls with the age of what the scene model last said.
-    axes = tuple(
-        None if axis is None else (round(axis.value, 2), axis.held) for axis in (message.valence, message.arousal)
-    )
-    seen = (message.face.present, message.face.count, message.sources)
-    return axes, seen, message.mood, message.stale, message.mode, message.camera_on, message.manual_mood
-
-
-class NullPublisher:
-    """A contracts.Publisher for `--no-mqtt`: tells nobody and hears nothing."""
-
-    def start(self) -> None:
-        """Nothing to start."""
-
-    def publish(self, snapshot: StateSnapshot) -> None:
-        """Told to nobody."""
-
-    def commands(self) -> Sequence[Command]:
-        """None ever arrive."""
-        return ()
-
-    def rejected(self) -> Sequence[str]:
-        """None ever arrive."""
-        return ()
-
-    def reason(self) -> str:
-        """Empty: being off is what was asked for."""
-        return ""
-
-    @property
-    def silent_s(self) -> float:
-        """0: there is no thread."""
-        return 0.0
-
-    def close(self) -> None:
-        """Nothing to close."""
+            self._connection.send(Outgoing(message.topic, b"", 1, retained=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .broker import BrokerSettings
 
 _KEEPALIVE = "Keep alive timeout"
@@ -47,3 +49,29 @@ def why_unanswered(settings: BrokerSettings, code: str) -> str:
     if code == _KEEPALIVE:
         return f"broker {settings.where} takes the connection but says nothing: is it stuck, or another program?"
     return f"broker {settings.where} hung up without an answer: is this the port for TLS, or for plaintext?"
+
+
+def why_kept_out(settings: BrokerSettings, topic: str) -> str:
+    """The broker refused what we told."""
+    return f"broker {settings.where} takes nothing from us on {topic}: allow it in the broker's access list"
+
+
+def why_unread(settings: BrokerSettings, patterns: Sequence[str]) -> str:
+    """The broker refused what we want to hear."""
+    return (
+        f"broker {settings.where} lets us read no {', '.join(patterns)}: "
+        "what is sent there does not arrive; allow it in the broker's access list"
+    )
+
+
+def why_too_large(settings: BrokerSettings, packet_bytes: int, topic: str, size_bytes: int) -> str:
+    """A message is larger than the packets that the broker takes."""
+    return (
+        f"broker {settings.where} takes packets of at most {packet_bytes} bytes, and {topic} needs {size_bytes}: "
+        "raise max_packet_size there"
+    )
+
+
+def why_not_taken(what: str, error: Exception) -> str:
+    """A part of ours failed on a message; what the error says is not told, as a feeling may stand in it."""
+    return f"{what} could not be taken ({type(error).__name__}): a fault of this program, please report it with the log"

@@ -17,6 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emomusic_edge.contracts import StateSnapshot
+from emomusic_edge.disk_trouble import disk_trouble
+from emomusic_edge.runtime.daemon import lives, started
+from emomusic_edge.runtime.sqlite_file import read_through
 
 from .minute import MINUTE_S, Minute, MinuteMeans
 
@@ -62,25 +65,12 @@ class HistoryFile:
     def add(self, minute: Minute, now_s: float) -> None:
         """Add a minute, and drop those too old by `now_s`, seconds of the epoch."""
         row = (minute.start_s, minute.valence, minute.arousal, minute.frames, minute.faces)
-        try:
-            self._write(row, now_s)
-        except sqlite3.DatabaseError as cause:
-            # Minutes of a day are not worth a damaged file beside the new one.
-            _log.warning("%s cannot be used (%s): it is removed and begun anew", self._path, cause)
-            self.remove()
-            try:
-                self._write(row, now_s)
-            except sqlite3.Error as again:
-                raise OSError(f"{self._path}: {again}") from again
+        self._write_sound(row, now_s)
 
     def drop_old(self, now_s: float) -> None:
         """Drop the minutes too old by `now_s`, seconds of the epoch, and those that the clock says are yet to come."""
         if self.exists:
-            try:
-                self._write(None, now_s)
-            except sqlite3.DatabaseError as cause:
-                _log.warning("%s cannot be used (%s): it is removed", self._path, cause)
-                self.remove()
+            self._write_sound(None, now_s)
 
     def remove(self) -> bool:
         """Overwrite all minutes and remove the file; whether there was one."""
@@ -93,6 +83,24 @@ class HistoryFile:
             if path.exists():
                 path.unlink(missing_ok=True)
         return existed
+
+    def _write_sound(self, row: tuple[int, float, float, int, int] | None, now_s: float) -> None:
+        """Write; a file that is found damaged twice is removed, and one row begins a new one."""
+        for attempt in (1, 2, 3):
+            try:
+                self._write(row, now_s)
+            except sqlite3.DatabaseError as cause:
+                read_through(self._path)
+                if attempt == 3:
+                    raise OSError(disk_trouble(self._path, cause)) from cause
+                if attempt == 2:
+                    # Minutes of a day are not worth a damaged file beside the new one, which nobody would forget.
+                    _log.warning("%s cannot be used (%s): it is removed", self._path, cause)
+                    self.remove()
+                    if row is None:
+                        return
+            else:
+                return
 
     def _write(self, row: tuple[int, float, float, int, int] | None, now_s: float) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +117,7 @@ class HistoryFile:
                 )
                 database.execute("COMMIT")
         except sqlite3.OperationalError as cause:
-            raise OSError(f"{self._path}: {cause}") from cause
+            raise OSError(disk_trouble(self._path, cause)) from cause
 
     def _connect(self) -> sqlite3.Connection:
         address = f"{self._path.absolute().as_uri()}?mode=rw"
@@ -136,6 +144,7 @@ class History:
             kept_h: how many hours are kept; 0 keeps nothing.
             wall_clock: seconds of the epoch.
         """
+        self._path = path
         self._file = HistoryFile(path, kept_s=kept_h * _HOUR_S)
         self._wall_clock = wall_clock
         self._means = MinuteMeans()
@@ -173,9 +182,8 @@ class History:
 
     def _later(self, job: Callable[[], None]) -> None:
         self._jobs.put(job)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="history", daemon=True)
-            self._thread.start()
+        if not lives(self._thread):
+            self._thread = started(self._work, "history")
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -196,7 +204,8 @@ class History:
         try:
             job()
         except (OSError, sqlite3.Error) as error:
-            reason = f"the history is not kept: {error}"
+            worded = isinstance(error, OSError) and error.errno is None
+            reason = f"the history is not kept: {error if worded else disk_trouble(self._path, error)}"
             if reason != self._complained:
                 _log.warning("%s", reason)
             self._complained = reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 import re
 import statistics
@@ -19,6 +20,8 @@ from emomusic_edge.artefacts import write_atomic
 from emomusic_edge.contracts import StateSnapshot, ValenceArousal
 
 from .live_panel import FOOTNOTE, KEY_HINT, Surroundings, as_felt, plain_line, render
+
+_log = logging.getLogger(__name__)
 
 # drawn on a thread of rich, so that the loop pays for handing over a snapshot only
 _REFRESH_PER_SECOND = 4
@@ -105,7 +108,21 @@ class LiveView:
         write_atomic(path, svg_of(self.picture(), title=self._title, width=width), mode=0o600)
 
     def _print(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
+        show(self._console, Text(line), soft_wrap=True)
+
+
+def show(console: Console, what: RenderableType, *, soft_wrap: bool = False) -> None:
+    """Print; what a full disk does not take, where the output goes to a file, is lost, and no reason to stop.
+
+    Raises:
+        BrokenPipeError: the reader went away.
+    """
+    try:
+        console.print(what, soft_wrap=soft_wrap)
+    except BrokenPipeError:
+        raise
+    except OSError as cause:
+        _log.debug("a line of the output is lost: %s", cause)
 
 
 def svg_of(picture: RenderableType, *, title: str, width: int = 96) -> str:

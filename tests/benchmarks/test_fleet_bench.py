@@ -6,12 +6,16 @@ import itertools
 import json
 import subprocess
 import sys
+from dataclasses import fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
+from benchmarks import fleet
+from benchmarks.fleet import Measured
 from benchmarks.fleet_ears import Ears
+from benchmarks.fleet_growth import growth
 from benchmarks.fleet_ledger import Ledger
 from benchmarks.fleet_nodes import CLOCK_MS, name_of, snapshot
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
@@ -69,6 +73,45 @@ def test_each_simulated_state_differs_from_the_one_before() -> None:
 
 def test_names_are_names_of_devices() -> None:
     assert BrokerSettings(node=name_of(999)).node == "room-0999"
+
+
+def measured(nodes: int, **others: float) -> Measured:
+    """A run in which a device costs 1.5 ms of processor time a second and 100 KB."""
+    zeros = {field.name: 0 for field in fields(Measured)}
+    costs = {"nodes_cpu_s": 0.012 * nodes, "broker_cpu_s": 0.003 * nodes, "node_mb": 0.09, "broker_node_mb": 0.01}
+    return Measured(**{**zeros, "nodes": nodes, "seconds": 10.0, "messages_per_s": 1.0, **costs, **others})  # type: ignore[arg-type]
+
+
+def test_a_cost_in_proportion_to_the_devices_is_no_growth() -> None:
+    assert growth([measured(1000), measured(125), measured(500, node_mb=0.11)]) == []
+
+
+@pytest.mark.parametrize(
+    ("cost", "says"),
+    [
+        ({"nodes_cpu_s": 16.0}, "processor time of a device grew with their number: 1.50 ms/s among 125, 1.90 ms/s"),
+        ({"broker_cpu_s": 7.0}, "processor time of a device grew with their number: 1.50 ms/s among 125, 1.90 ms/s"),
+        ({"node_mb": 0.12}, "memory of a device grew with their number: 102.40 KB among 125, 133.12 KB among 1000"),
+        ({"broker_node_mb": 0.04}, "memory of a device grew with their number: 102.40 KB among 125, 133.12 KB"),
+    ],
+)
+def test_a_device_that_costs_more_among_many_is_told(cost: dict[str, float], says: str) -> None:
+    (told,) = growth([measured(125), measured(250), measured(1000, **cost)])
+    assert told.startswith(says)
+    assert told.endswith("expected at most 1.25 times as much")
+
+
+def test_a_handful_of_devices_is_not_judged() -> None:
+    assert growth([measured(4), measured(8, nodes_cpu_s=5.0)]) == []
+
+
+def test_a_cost_that_grows_and_a_lost_command_fail_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "measure", lambda nodes, plan: measured(nodes, node_mb=nodes / 1000))
+    with pytest.raises(SystemExit, match=r"^memory of a device grew .* among 100, .* among 200;"):
+        fleet.main(["--nodes", "100", "200"])
+    monkeypatch.setattr(fleet, "measure", lambda nodes, plan: replace(measured(nodes), commands=3))
+    with pytest.raises(SystemExit, match=r"^6 commands were not answered and obeyed exactly once$"):
+        fleet.main(["--nodes", "100"])
 
 
 @pytest.mark.broker

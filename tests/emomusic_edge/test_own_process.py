@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from emomusic_edge import own_process
 from emomusic_edge.errors import ModelError
 from emomusic_edge.own_process import answer_with, run_in_own_process
 
@@ -92,3 +94,11 @@ def test_importing_it_needs_the_standard_library_alone() -> None:
     code = f"import sys, emomusic_edge.export.tensorrt.rtx; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_where_no_disk_takes_a_folder_it_lies_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A root file system that went read-only is what a doctor is called for."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with own_process.scratch_folder("emomusic-") as folder:
+        assert Path(folder).parent == Path("/dev/shm")
+    assert not Path(folder).exists()

@@ -148,7 +148,7 @@ class Run:
     WATCHED = (
         *("open", "openat", "openat2", "creat", "mkdir", "mkdirat", "mknod", "mknodat", "truncate"),
         *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat"),
-        *("socket", "connect", "bind", "listen", "getsockname", "sendto", "sendmsg", "sendmmsg"),
+        *("socket", "connect", "bind", "listen", "sendto", "sendmsg", "sendmmsg"),
         *("execve", "io_uring_setup"),
     )
 

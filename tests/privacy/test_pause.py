@@ -18,6 +18,10 @@ _log = logging.getLogger(__name__)
 
 STATE = "emomusic/room/state"
 
+# docs/privacy.md
+PROMISED_S = 1.0
+PAUSES = 3
+
 
 def camera_told(on: bool) -> Callable[[Heard], bool]:
     return lambda heard: heard.json["camera_on"] is on
@@ -48,13 +52,22 @@ def test_pause_closes_the_camera_and_a_restart_does_not_open_it(
 ) -> None:
     told = Told(listener)
     run = service()
-    told.wait(True)
-    assert room.camera_held()
-    asked_s = time.monotonic()
-    listener.send("emomusic/room/cmd/pause")
-    wait_until(lambda: not room.camera_held(), "the camera to be closed")
-    # The goal is 1 s. What a busy machine takes is told (-o log_cli=true --log-cli-level=info), not judged.
-    _log.info("from pause to the closed camera: %.3f s", time.monotonic() - asked_s)
+    took_s: list[float] = []
+    for attempt in range(PAUSES):
+        told.wait(True)
+        wait_until(room.camera_held, "the camera to be opened")
+        told.anew()
+        asked_s = time.monotonic()
+        listener.send("emomusic/room/cmd/pause")
+        wait_until(lambda: not room.camera_held(), "the camera to be closed")
+        took_s.append(time.monotonic() - asked_s)
+        told.wait(False)
+        if attempt < PAUSES - 1:
+            told.anew()
+            listener.send("emomusic/room/cmd/resume")
+    _log.info("from pause to the closed camera: %s s", ", ".join(f"{one_s:.3f}" for one_s in took_s))
+    # A busy machine can only add to it: the quickest is what the program takes.
+    assert min(took_s) < PROMISED_S
     wait_until((room.data / "camera.json").exists, "the pause to be written down")
     assert run.stop() == 0
 
@@ -72,7 +85,7 @@ def test_pause_closes_the_camera_and_a_restart_does_not_open_it(
     told.wait(False)
     listener.send("emomusic/room/cmd/resume")
     told.wait(True)
-    assert room.camera_held()
+    wait_until(room.camera_held, "the camera to be opened")
     assert not (room.data / "camera.json").exists()
 
 
@@ -99,4 +112,4 @@ def test_off_means_off_also_after_a_power_cut_and_a_resume(
     assert not room.camera_held()
     listener.send("emomusic/room/cmd/camera", "ON")
     told.wait(True)
-    assert room.camera_held()
+    wait_until(room.camera_held, "the camera to be opened")

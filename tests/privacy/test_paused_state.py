@@ -14,7 +14,7 @@ from rich.console import Console
 from emomusic_edge.cli.demo import _camera_or_clip
 from emomusic_edge.config.settings import PathsSettings, Settings
 from emomusic_edge.paths import DataLayout
-from emomusic_edge.runtime.app.outside import feed_of
+from emomusic_edge.runtime.app.frames import feed_of
 from emomusic_edge.runtime.privacy import paused_state
 from emomusic_edge.runtime.privacy.paused_state import CameraWishes, KeptWishes
 

@@ -89,6 +89,25 @@ def test_the_service_writes_what_the_page_lists_and_speaks_to_its_broker_alone(
     assert seen.sockets <= {"AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"}
 
 
+def test_with_a_broker_on_a_unix_socket_it_makes_no_socket_of_any_network(
+    room: ClosedRoom, listener: Listener, service: Service, repo: Path, tmp_path: Path
+) -> None:
+    broker = f"{room.folder}/broker/mqtt.sock"
+    run = service(f'mqtt.host = "{broker}"', traces=tmp_path / "traces")
+    listener.wait(STATE, lambda heard: heard.json["camera_on"])
+    command(listener, "skip")
+    assert run.stop() == 0
+
+    seen = seen_in(tmp_path / "traces", room.work)
+    assert beyond(seen, repo, room, f"unix {room.folder}/notify", f"unix {broker}") == []
+    assert f"unix {broker}" in seen.spoken_to
+    # What private-network.conf leaves it.
+    private = (repo / "systemd" / "private-network.conf").read_text()
+    allowed = re.findall(r"^RestrictAddressFamilies=(.*)$", private, re.MULTILINE)
+    assert allowed == ["", "AF_UNIX"]
+    assert seen.sockets == {"AF_UNIX"}
+
+
 @pytest.mark.slow
 def test_the_demo_writes_what_the_page_lists_and_speaks_to_its_broker_alone(
     room: ClosedRoom, listener: Listener, repo: Path, tmp_path: Path
@@ -124,6 +143,9 @@ def offend():
             local.connect("\\0tracker")
         except OSError:
             pass
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as ears:
+        ears.bind(("127.0.0.1", 0))
+        ears.listen()
     os.spawnlp(os.P_WAIT, "true", "true")
 thread = threading.Thread(target=offend)
 thread.start()
@@ -143,7 +165,9 @@ def test_a_dependency_that_writes_or_dials_is_found(
     found = beyond(seen_in(tmp_path / "traces", room.work), repo, room)
     program = next(line for line in found if line.startswith("started "))
     assert Path(program.removeprefix("started ")).name == "true"
-    assert [line for line in found if line != program] == [
+    listened = [line for line in found if line.startswith("listened on ")]
+    assert len(listened) == 1
+    assert [line for line in found if line not in (program, *listened)] == [
         "spoke to inet 192.0.2.7:4318",
         "spoke to inet6 [2001:db8::7]:443",
         "spoke to unix @tracker",

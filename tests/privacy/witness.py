@@ -33,7 +33,7 @@ class Seen:
         spoken_to: `unix PATH`, `inet ADDRESS:PORT`, `inet6 [ADDRESS]:PORT`, or the family's name for others.
         sockets: families of the sockets made.
         started: programs.
-        named, listening: the port of each loopback socket that was asked for it, and the sockets that listen.
+        listening: sockets that listen.
         unseen: ways to write and speak that strace does not show.
     """
 
@@ -41,18 +41,16 @@ class Seen:
     spoken_to: set[str] = field(default_factory=set)
     sockets: set[str] = field(default_factory=set)
     started: set[str] = field(default_factory=set)
-    named: dict[str, str] = field(default_factory=dict)
     listening: set[str] = field(default_factory=set)
     unseen: set[str] = field(default_factory=set)
 
     def beyond(self, written: Sequence[str], spoken_to: Sequence[str], started: Sequence[str]) -> list[str]:
         """What is not on the lists, which may hold `*`."""
-        # Paho wakes its thread through a connection to itself.
-        itself = {f"inet 127.0.0.1:{port}" for one, port in self.named.items() if one in self.listening}
         return sorted(
             [f"wrote {path}" for path in self.written if not _on(path, written)]
-            + [f"spoke to {who}" for who in self.spoken_to - itself if not _on(who, spoken_to)]
+            + [f"spoke to {who}" for who in self.spoken_to if not _on(who, spoken_to)]
             + [f"started {program}" for program in self.started if not _on(program, started)]
+            + [f"listened on {one}" for one in self.listening]
             + [f"used {way}" for way in self.unseen]
         )
 
@@ -94,10 +92,6 @@ def _take(seen: Seen, name: str, arguments: str, result: str, work: Path) -> Non
         seen.unseen.add(name)
     elif name == "listen":
         seen.listening.add(arguments.split(",")[0])
-    elif name == "getsockname":
-        seen.named.update(
-            {arguments.split(",")[0]: port for port, address in _INET.findall(arguments) if address == "127.0.0.1"}
-        )
     elif name in _SPEAKS:
         seen.spoken_to.update(_addresses(name, arguments))
 
@@ -110,11 +104,12 @@ def _places(arguments: str, work: Path) -> Iterator[str]:
 
 def _addresses(name: str, arguments: str) -> Iterator[str]:
     for port, address in _INET.findall(arguments):
-        # Any port of this machine's own, to be called from (paho) or to be called at (see `named`): nobody is meant.
+        # Any port of this machine's own, to call from: nobody is meant.
         if not (name == "bind" and port == "0"):
             yield f"inet {address}:{port}"
     for port, address in _INET6.findall(arguments):
-        yield f"inet6 [{address}]:{port}"
+        if not (name == "bind" and port == "0"):
+            yield f"inet6 [{address}]:{port}"
     for abstract, path in _UNIX.findall(arguments):
         yield f"unix {abstract}{path}"
     for family in _FAMILY.findall(arguments):

@@ -21,7 +21,7 @@ from emomusic_edge.runtime.groups.following import Play
 from emomusic_edge.runtime.groups.group import Group
 from emomusic_edge.runtime.groups.messages import GroupSettings
 from emomusic_edge.runtime.matcher import Matcher
-from emomusic_edge.runtime.mqtt.line import Qos, Received
+from emomusic_edge.runtime.mqtt.line import Outgoing, Received
 from emomusic_edge.runtime.music import Music, MusicState
 from emomusic_edge.runtime.targets import Targets
 
@@ -81,19 +81,10 @@ class Room:
     def ready(self) -> bool:
         return self.online
 
-    def send(
-        self,
-        topic: str,
-        payload: str | bytes,
-        *,
-        qos: Qos = 0,
-        retained: bool = False,
-        expires_s: int | None = None,
-        response_topic: str = "",
-        correlation: bytes | None = None,
-    ) -> bool:
+    def send(self, message: Outgoing) -> bool:
         if self.online:
-            self.home.tell(self, topic, payload if isinstance(payload, bytes) else payload.encode(), retained)
+            payload = message.payload if isinstance(message.payload, bytes) else message.payload.encode()
+            self.home.tell(self, message.topic, payload, message.retained)
         return self.online
 
     # What a person sees

@@ -223,9 +223,26 @@ def test_close_is_harmless_without_start_and_twice() -> None:
     assert capture.ended
 
 
-def test_a_bug_in_a_source_reaches_the_loop() -> None:
-    camera = FakeCamera(make=lambda number: 1 // 0)
-    capture = LatestFrameCapture(camera)
+def test_a_bug_in_a_camera_is_told_and_the_camera_is_opened_anew() -> None:
+    """A camera is left on for months: the music must not end with it, and the next attempt may work."""
+    camera = FakeCamera(make=lambda number: picture(number) if number != 1 else 1 // 0)  # type: ignore[arg-type]
+    capture = LatestFrameCapture(camera, retry_s=0.3)
+    with running(capture):
+        assert capture.next(LONG_S) is not None
+        eventually(lambda: "ZeroDivisionError" in capture.reason)
+        assert not capture.ended
+        while (frame := capture.next(LONG_S)) is None or frame.seq < 2:
+            pass
+        assert camera.opens == 2
+        assert not capture.reason
+
+
+class BrokenFile(FakeCamera):
+    live = False
+
+
+def test_a_bug_in_a_file_reaches_the_loop() -> None:
+    capture = LatestFrameCapture(BrokenFile(make=lambda number: 1 // 0))  # type: ignore[arg-type]
     with running(capture), pytest.raises(ZeroDivisionError):
         capture.next(LONG_S)
 

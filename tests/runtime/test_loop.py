@@ -53,12 +53,12 @@ from emomusic_edge.runtime.faces.primary import PrimaryFace
 from emomusic_edge.runtime.fusion import FusionRule
 from emomusic_edge.runtime.loop import Loop, Parts
 from emomusic_edge.runtime.matcher import Matcher
-from emomusic_edge.runtime.mqtt.publisher import NullPublisher
+from emomusic_edge.runtime.mqtt.null_publisher import NullPublisher
 from emomusic_edge.runtime.music import Music
 from emomusic_edge.runtime.predictors import AffectPredictor
 from emomusic_edge.runtime.stabilizer import Stabilizer, StabilizerRule
 from emomusic_edge.runtime.targets import CALM_GOAL, Targets
-from emomusic_edge.runtime.timing import FrameTime, RealTime
+from emomusic_edge.runtime.timing import Awoke, FrameTime, RealTime
 
 
 class Script(NullPublisher):
@@ -451,7 +451,7 @@ def test_a_missing_folder_of_music_is_waited_for(starter_layout: DataLayout, cli
         state = music.step(stable, tenth / 10)
         if state.playback.segment is not None and tenth / 10 > 30.0:
             break
-    assert player.tried < 10
+    assert player.tried < 12
     assert 30.0 < tenth / 10 < 45.0
 
 
@@ -483,3 +483,75 @@ def test_commands_and_music_go_on_between_two_slow_frames(starter_layout: DataLa
     assert told[0].mode is Mode.MIRROR
     assert told[-1].mode is Mode.CALM
     assert told[-1].playback.position_s > told[2].playback.position_s
+
+
+# What was seen before the process stood still
+
+
+class Sleeper(RealTime):
+    """Real time on a machine that sleeps when it is told to."""
+
+    def __init__(self) -> None:
+        self.slept_s = 0.0
+        super().__init__(since_boot=lambda: time.monotonic() + self.slept_s)
+
+
+def test_after_a_sleep_the_old_picture_and_the_old_feeling_are_gone_and_the_music_plays_on(
+    starter_layout: DataLayout, clip: Path
+) -> None:
+    run = Run(starter_layout, clip)
+    camera = FakeCamera(on_demand=True)
+    stop, asleep_at_s, timebase = threading.Event(), [math.inf], Sleeper()
+    feed = LatestFrameCapture(camera, pace=False)
+    camera.shoot()
+
+    def follow(snapshot: StateSnapshot) -> None:
+        run.snapshots.append(snapshot)
+        if snapshot.new_frame and asleep_at_s[0] == math.inf:
+            # What the driver kept from before is read as soon as the machine wakes.
+            asleep_at_s[0] = time.monotonic()
+            timebase.slept_s = 8 * 3600.0
+            camera.shoot()
+        elif asleep_at_s[0] + 0.8 < time.monotonic():
+            camera.shoot()
+            if snapshot.new_frame:
+                stop.set()
+
+    run.parts = replace(run.parts, feed=feed, timebase=timebase, observers=(follow,))
+    feed.start()
+    try:
+        Loop(run.parts, frames_per_second=10.0).run(stop, max_frames=3)
+    finally:
+        feed.close()
+    seen = [one for one in run.snapshots if one.new_frame]
+    assert len(seen) == 2, "the one that the driver kept was not believed"
+    between = [one for one in run.snapshots if seen[0].t_s < one.t_s < seen[1].t_s]
+    assert between
+    assert all(one.stable is None and one.mood is None for one in between)
+    assert {one.playback.segment for one in between} == {seen[0].playback.segment}
+    assert seen[1].stable is not None
+
+
+@pytest.mark.parametrize(
+    ("monotonic_s", "since_boot_s", "expected"),
+    [
+        (0.1, 0.1, None),
+        (4.9, 4.9, None),
+        (6.0, 6.0, Awoke(6.0, 0.0)),
+        (0.1, 3600.1, Awoke(3600.1, 3600.0)),
+        # The two clocks are read one after the other.
+        (0.2, 0.1, None),
+    ],
+)
+def test_when_the_process_stood_still(monotonic_s: float, since_boot_s: float, expected: Awoke | None) -> None:
+    now_s = [1000.0, 5000.0]
+    timebase = RealTime(lambda: now_s[0], lambda: now_s[1])
+    assert timebase.awoke() is None, "nothing came before"
+    now_s[0] += monotonic_s
+    now_s[1] += since_boot_s
+    told = timebase.awoke()
+    assert (told is None) == (expected is None)
+    if told is not None and expected is not None:
+        assert told.stood_s == pytest.approx(expected.stood_s)
+        assert told.slept_s == pytest.approx(expected.slept_s)
+    assert timebase.awoke() is None

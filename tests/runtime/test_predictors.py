@@ -106,11 +106,35 @@ class Answers:
         {"mean": [0, 1], "variance": [-0.1, 1]},
         {"mean": [0, 1, 2], "variance": [1, 1]},
         {"mean": [0, 1]},
+        {"mean": [65504, 1], "variance": [1, 1]},
+        {"mean": [0, -6.1], "variance": [1, 1]},
+        {"mean": [0, 1], "variance": [0, 0]},
     ],
 )
 def test_answers_that_make_no_sense_are_a_model_error(outputs: dict[str, list[float]]) -> None:
-    with pytest.raises(ModelError, match="face-stub gave"):
+    with pytest.raises(ModelError, match="face-stub gave") as told:
         AffectPredictor(Answers(**outputs), mc_dropout_manifest()).predict(picture())
+    # it goes to the log, where no feeling belongs
+    assert not any(str(value) in str(told.value) for values in outputs.values() for value in values if value > 2)
+
+
+def test_a_little_off_the_scale_is_an_answer_and_so_is_no_variance_on_one_axis() -> None:
+    estimate = AffectPredictor(Answers(mean=[3.5, -0.5], variance=[0, 1]), mc_dropout_manifest()).predict(picture())
+    assert (*estimate.mean, *estimate.variance) == (3.5, -0.5, 0.0, 1.0)
+
+
+def test_one_sample_has_no_variance_and_is_an_answer() -> None:
+    model = AffectPredictor(Answers(mean=[0, 1], variance=[0, 0]), mc_dropout_manifest(), samples=1)
+    assert model.predict(picture()).variance == (0.0, 0.0)
+
+
+def test_an_answer_that_is_no_number_is_a_model_error() -> None:
+    class Words(Answers):
+        def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> Mapping[str, NDArray[np.generic]]:
+            return {"mean": np.array(["a", "b"]), "variance": np.ones(2, np.float32)}
+
+    with pytest.raises(ModelError, match="as mean, expected two floats"):
+        AffectPredictor(Words(), mc_dropout_manifest()).predict(picture())
 
 
 def test_a_detector_is_no_affect_model(tmp_path: Path) -> None:

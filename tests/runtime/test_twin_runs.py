@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from broker import DEADLINE_S, Broker, Listener
 from made_pictures import write_video
+from own_layout import own_layout
 
 from emomusic_edge.paths import DataLayout
 
@@ -24,12 +25,15 @@ def test_the_later_of_two_ends_and_the_first_goes_on(
     line = [sys.executable, "-m", "emomusic_edge", "run", "--loop", "--source", str(clip), "--muted"]
     line += ["--set", f"mqtt.port={broker.port}", "--set", "mqtt.node=kitchen"]
     # One home, two data folders, as two devices have.
-    line += ["--set", f"paths.data_dir={starter_layout.root}"]
-    first = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    first_line, later_line = (
+        [*line, "--set", f"paths.data_dir={own_layout(starter_layout, tmp_path / name).root}"]
+        for name in ("first", "later")
+    )
+    first = subprocess.Popen(first_line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         # Of the same age neither is the later: 5 s apart they are not.
         listener.wait("emomusic/kitchen/state", count=12)
-        later = subprocess.run(line, capture_output=True, text=True, timeout=4 * DEADLINE_S, check=False)
+        later = subprocess.run(later_line, capture_output=True, text=True, timeout=4 * DEADLINE_S, check=False)
         assert later.returncode == 75, later.stderr
         assert "uses the name 'kitchen' and has run for longer" in later.stderr.replace("\n", " ")
         assert "mqtt.node" in later.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +67,24 @@ def test_the_words_that_systemd_hears(systemd: NotifySocket) -> None:
     assert manager.watchdog_s == 30.0
 
 
+def test_a_manager_that_does_not_listen_holds_up_nobody(systemd: NotifySocket) -> None:
+    """The queue of a datagram socket holds a few dozen messages at most, and then its sender waits."""
+    manager = ServiceManager()
+    manager.ready()
+    done = threading.Event()
+
+    def tell() -> None:
+        for number in range(2000):
+            manager.status(str(number))
+        done.set()
+
+    threading.Thread(target=tell, daemon=True).start()
+    assert done.wait(20.0)
+    assert systemd.heard()[:2] == ["READY=1", "STATUS=0"]
+    manager.alive()
+    assert systemd.heard() == ["WATCHDOG=1"]
+
+
 def test_without_systemd_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
@@ -87,13 +106,33 @@ def test_a_hung_part_stops_the_pings_and_is_named_until_it_moves(systemd: Notify
     watchdog = Watchdog(ServiceManager(), parts)
     watchdog.step(0.0, "well")
     assert systemd.heard() == ["STATUS=well", "WATCHDOG=1"]
+    for second in range(1, 20):
+        watchdog.step(float(second), "well")
+    assert systemd.heard() == ["WATCHDOG=1"]
     silent_s["audio"] = 21.0
-    watchdog.step(10.0, "well")
-    watchdog.step(20.0, "well")
-    assert systemd.heard() == ["STATUS=hangs: audio"]
+    for second in range(20, 31):
+        watchdog.step(float(second), "well")
+    watchdog.step(31.0, "well")
+    assert systemd.heard() == ["WATCHDOG=1", "STATUS=hangs: audio"]
     silent_s["audio"] = 0.0
-    watchdog.step(30.0, "well")
+    for second in range(32, 42):
+        watchdog.step(float(second), "well")
     assert systemd.heard() == ["STATUS=well", "WATCHDOG=1"]
+
+
+def test_silence_while_the_whole_process_was_stopped_is_no_parts_fault(systemd: NotifySocket) -> None:
+    """The machine slept, or was too busy: all parts look silent at once, and the first look must not count that."""
+    silent_s = 0.0
+    watchdog = Watchdog(ServiceManager(), {"audio": Part(lambda: silent_s, limit_s=20.0)})
+    watchdog.step(0.0, "well")
+    systemd.heard()
+    silent_s = 28.0
+    watchdog.step(28.0, "well")
+    assert "WATCHDOG=1" in systemd.heard()
+    for second in range(29, 60):
+        silent_s = float(second)
+        watchdog.step(float(second), "well")
+    assert systemd.heard()[-1] == "STATUS=hangs: audio", "silent for 20 s since then: it does hang"
 
 
 @given(gaps_s=st.lists(st.floats(min_value=0.01, max_value=4.0), min_size=1, max_size=200))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from soak_figures import SoakRecord, Verdict, growth_mb, judge
 
@@ -56,6 +56,7 @@ def test_a_service_that_is_well_holds_all() -> None:
     assert [verdict.outcome for verdict in judge(made())] == ["held"] * 5
 
 
+@settings(max_examples=25)
 @given(kib_a_sample=st.integers(0, 200))
 def test_growth_is_found_exactly_from_the_bound_on(kib_a_sample: int) -> None:
     grown = [80_000 + kib_a_sample * i for i in range(SAMPLES)]

@@ -70,11 +70,25 @@ note "state" "$(listen -W 20 -C 1 -t emomusic/trial/state)"
 first=$(of_unit MainPID)
 note "interfaces" "$(sed -n 's/^ *\([^ ]*\):.*/\1/p' "/proc/$first/net/dev" | xargs)"
 note "core" "$(sed -n 's/^Max core file size *\([^ ]*\) .*/\1/p' "/proc/$first/limits")"
+note "swap" "$(cat "/sys/fs/cgroup$(of_unit ControlGroup)/memory.swap.max" 2>/dev/null)"
+# The families of the sockets that it has: each table of /proc/net that names one of its inodes.
+inodes=$(find "/proc/$first/fd" -lname 'socket:*' -printf '%l\n' | tr -dc '0-9\n')
+note "sockets" "$(grep -lwF "$inodes" /proc/"$first"/net/{unix,tcp,tcp6,udp,udp6,netlink} | xargs -n 1 basename | xargs)"
 note "walls" "$(sed -n 's/^\(NoNewPrivs\|Seccomp\|CapEff\):\t//p' "/proc/$first/status" | xargs)"
 nsenter --target "$first" --mount ls /home /etc/emomusic-edge/mqtt-password
 nsenter --target "$first" --mount --setuid "$(id -u emomusic-edge)" --setgid "$(id -g emomusic-edge)" \
     sh -c 'for where in /etc /opt/emomusic-edge /home /usr /; do touch $where/x 2>/dev/null && echo $where; done' >/tmp/writable
 note "writable" "$(xargs </tmp/writable)"
+
+# Looked at as the service: its settings, its folders, and the broker's password, which root alone reads.
+/opt/emomusic-edge/venv/bin/emomusic-edge service do doctor --json --only config,files,disk,models,music,broker >/tmp/doctor.json
+cat /tmp/doctor.json
+note "doctor" "$(python3 -c 'import json
+for one in json.load(open("/tmp/doctor.json"))["findings"]:
+    if one["level"] == "problem": print(one["subject"], one["name"], one["found"], end="; ")')"
+note "doctor_login" "$(python3 -c 'import json
+print(*(one["level"] for one in json.load(open("/tmp/doctor.json"))["findings"] if one["subject"] == "broker"))')"
+note "doctor_left" "$(ls -d /run/emomusic-edge-* 2>/dev/null)"
 
 # Killed, it returns.
 kill -KILL "${first:?}"
@@ -96,6 +110,13 @@ note "upgrade" "$?"
 note "upgrade_kept" "$([ "$before" = "$(sha256sum $settings $drop_ins/zz-mine.conf)" ] && echo yes)"
 note "upgrade_saved" "$(tail -n 1 /etc/systemd/system/emomusic-edge.service.saved)"
 note "upgrade_running" "$(of_unit ActiveState)"
+# Settings that the new version does not take: nothing is restarted.
+running=$(of_unit MainPID)
+echo "[nonsense]" >>$settings
+$edge service install --wheels /srv/all --no-starter
+note "upgrade_refused" "$?"
+note "upgrade_went_on" "$([ "$running" = "$(of_unit MainPID)" ] && of_unit ActiveState)"
+sed -i '$d' $settings
 systemctl stop emomusic-edge
 
 # A twin (exit 75) is not started again; what fails each time is given up.

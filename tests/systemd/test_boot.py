@@ -101,10 +101,18 @@ def test_it_runs_and_logs_in_with_the_credential_over_a_unix_socket(seen: dict[s
 
 
 def test_the_walls_stand(seen: dict[str, str]) -> None:
-    assert seen["core"] == "0"
+    assert seen["core"] == "1", "0 would hand a core to a collector"
+    assert seen["swap"] in ("0", ""), "empty where the container has no memory controller"
+    assert seen["sockets"] == "unix", "private-network.conf"
     assert seen["walls"].split() == ["0000000000000000", "1", "2"], "no capabilities, no new privileges, a filter"
     assert seen["writable"] == ""
     assert seen["notify"] == "notify main 30s"
+
+
+def test_doctor_as_the_service_sees_its_settings_its_models_and_its_broker(seen: dict[str, str]) -> None:
+    assert seen["doctor"] == ""
+    assert set(seen["doctor_login"].split()) == {"ok"}
+    assert seen["doctor_left"] == ""
 
 
 def test_killed_it_returns(seen: dict[str, str]) -> None:
@@ -118,6 +126,10 @@ def test_stopped_it_says_goodbye(seen: dict[str, str]) -> None:
 def test_an_upgrade_keeps_what_is_its_owners(seen: dict[str, str]) -> None:
     assert (seen["upgrade"], seen["upgrade_kept"], seen["upgrade_saved"]) == ("0", "yes", "# mine")
     assert seen["upgrade_running"] == "active"
+
+
+def test_settings_that_a_new_version_does_not_take_stop_the_upgrade_and_not_the_service(seen: dict[str, str]) -> None:
+    assert (seen["upgrade_refused"], seen["upgrade_went_on"]) == ("1", "active")
 
 
 def test_a_twin_stays_down_and_what_always_fails_is_given_up(seen: dict[str, str]) -> None:

@@ -238,6 +238,16 @@ def test_the_environment_comes_first_and_the_start_last(machine: Machine) -> Non
     ]
 
 
+def test_an_upgrade_reads_the_settings_that_are_there_before_it_restarts_anything(machine: Machine) -> None:
+    read = "run      /opt/emomusic-edge/venv/bin/emomusic-edge service do doctor --only config"
+    upgrade = {"sha256": {machine.places.settings: ""}}
+    told = _running(machine, found=upgrade)
+    assert told.index(read) < told.index("run      systemctl restart emomusic-edge.service")
+    assert read not in _running(machine)
+    assert read not in _running(machine, found=upgrade, start=False)
+    assert read not in _running(machine, found={**upgrade, "booted": False})
+
+
 def test_a_jetsons_environment_sees_the_systems_tensorrt(machine: Machine) -> None:
     told = _running(machine, found={"jetson": True, "environments": frozenset()})
     assert "--system-site-packages" in told[0]

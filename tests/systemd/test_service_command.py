@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +13,9 @@ from pathlib import Path
 import pytest
 from fake_root import ENVIRONMENT, Machine
 
+from emomusic_edge import own_source
 from emomusic_edge.cli import main
-from emomusic_edge.installation import ServiceError, source, source_of
+from emomusic_edge.installation import ServiceError, as_service, source_of, system_places
 
 
 def run(*words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -158,9 +161,9 @@ def test_root_and_user_do_not_go_together(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_a_checkout_is_installed_from_its_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(source, "_direct_url", lambda: tmp_path)
+    monkeypatch.setattr(own_source, "came_from", lambda: tmp_path)
     assert source_of().arguments == (f"{tmp_path}[starter]",)
-    monkeypatch.setattr(source, "_direct_url", lambda: None)
+    monkeypatch.setattr(own_source, "came_from", lambda: None)
     assert source_of().arguments[0].startswith("emomusic-edge[starter]==")
 
 
@@ -169,3 +172,50 @@ def test_a_folder_of_wheels_must_hold_this_version(tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match="no wheel of emomusic-edge") as told:
         source_of(tmp_path)
     assert "pip wheel" in told.value.mend
+
+
+# As the service
+
+
+def test_a_command_is_done_with_the_services_user_settings_folders_and_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, seen = tmp_path / "etc" / "emomusic-edge", tmp_path / "seen"
+    config.mkdir(parents=True)
+    (config / "mqtt-password").write_text("sesame\n")
+    (config / "mqtt-password").chmod(0o600)
+    places = dataclasses.replace(system_places(), config=config)
+    monkeypatch.setattr(as_service, "_RUN", tmp_path)
+    monkeypatch.setattr(as_service.pwd, "getpwnam", lambda _: pwd.getpwuid(os.getuid()))
+    runuser = tmp_path / "bin" / "runuser"
+    runuser.parent.mkdir()
+    # What comes behind -u USER -- is done as it stands.
+    runuser.write_text('#!/bin/sh\necho "$@" >>$SEEN\nshift 3\nexec "$@"\n')
+    runuser.chmod(0o755)
+    program = tmp_path / "venv" / "bin" / "emomusic-edge"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\nenv >>$SEEN; stat -c %a $CREDENTIALS_DIRECTORY/* >>$SEEN\nexit 7\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(runuser.parent), prepend=os.pathsep)
+    monkeypatch.setenv("SEEN", str(seen))
+
+    assert as_service.run_as_service(places, tmp_path / "venv", ["doctor", "--json"]) == 7
+    told = seen.read_text()
+    assert told.startswith("-u emomusic-edge -- env ")
+    assert "/emomusic-edge doctor --json" in told.splitlines()[0]
+    assert "sesame" not in told
+    lines = dict(line.split("=", 1) for line in told.splitlines()[1:] if "=" in line)
+    assert lines["EMOMUSIC_PATHS__DATA_DIR"] == lines["HOME"] == "/var/lib/emomusic-edge"
+    assert lines["XDG_CONFIG_HOME"] == str(config.parent)
+    assert told.splitlines()[-1] == "400"
+    assert not Path(lines["CREDENTIALS_DIRECTORY"]).exists()
+
+
+def test_without_a_service_there_is_nobody_to_do_it(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run("do", capsys=capsys)
+    assert code == 2
+    assert "found no command" in err
+    if os.geteuid() == 0 and not system_places().record.exists():
+        code, _, err = run("do", "doctor", "--only", "config", capsys=capsys)
+        assert code == 1
+        assert "The service is not installed" in err

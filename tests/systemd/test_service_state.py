@@ -46,7 +46,7 @@ def test_a_user_is_told_lines_without_sudo() -> None:
 @pytest.mark.parametrize(
     ("properties", "because"),
     [
-        ({"Result": "exit-code", "ExecMainCode": "1", "ExecMainStatus": "75"}, r"exit code 75: another device"),
+        ({"Result": "exit-code", "ExecMainCode": "1", "ExecMainStatus": "75"}, r"exit code 75: another run"),
         ({"Result": "exit-code", "ExecMainCode": "1", "ExecMainStatus": "203"}, r"exit code 203: the program"),
         ({"Result": "exit-code", "ExecMainCode": "1", "ExecMainStatus": "99"}, r"exit code 99: see docs/errors.md"),
         ({"Result": "watchdog", "ExecMainCode": "2", "ExecMainStatus": "6"}, "watchdog"),

@@ -59,7 +59,7 @@ listener that was away for longer hears nothing stale.
 
 When the broker goes away the music plays on. When it is back, the device tells the newest of each, in the order
 `availability`, `health`, `state`, `music`; nothing older is made up for. Before that it announces itself to Home
-Assistant on `homeassistant/device/<node>/emomusic/config` (retained; no feelings in it).
+Assistant on `homeassistant/device/<mqtt.device_id>/emomusic/config` (retained; no feelings in it).
 """
 
 AVAILABILITY = """\
@@ -67,9 +67,10 @@ Plain text, `online` or `offline`. While it says `offline`, believe nothing else
 """
 
 HEALTH = """\
-The parts among `reasons` are `camera`, `audio`, `likes`, `index`, `command`, `models` and `pace`. A broker that does
-not answer cannot be told here: the live view and the log say it. `notices` says under `broker` when feelings cross the
-network unencrypted because `mqtt.allow_plaintext` allows it.
+The parts among `reasons` are `camera`, `audio`, `likes`, `index`, `command`, `models`, `pace` and `broker`. The last
+one tells what is wrong with the line though this message came: an access list in the way, a part that failed on a
+message, an id that two devices have. A broker that does not answer cannot be told here: the live view and the log say
+it. `notices` says under `broker` when feelings cross the network unencrypted because `mqtt.allow_plaintext` allows it.
 
 A limit of the pace is no fault; `pace` among the reasons is one: slowed as far as it goes, and the limit still does not
 hold. All of it: [pacing.md](pacing.md).
@@ -118,9 +119,9 @@ verified. Certificates and the password file are read again before each connecti
 
 ### An access list for mosquitto
 
-Each device logs in with its own name (`mqtt.username` is `mqtt.node`) and reaches nothing of the others: it neither
-speaks for them nor announces anything to Home Assistant but itself. Home Assistant, here the user `homeassistant`,
-reaches all of them. Name this file as `acl_file` in mosquitto.conf:
+Each device logs in with its own name (`mqtt.username`, `mqtt.node` and `mqtt.device_id` are all the same) and reaches
+nothing of the others: it neither speaks for them nor announces anything to Home Assistant but itself. Home Assistant,
+here the user `homeassistant`, reaches all of them. Name this file as `acl_file` in mosquitto.conf:
 
 ```text
 # what a device may say and hear: %u is the name it logged in with
@@ -140,9 +141,9 @@ topic readwrite homeassistant/#
 whoever may read them learns what mood it plays to. The line lets every login do both. Where others than your devices
 log in, name the devices of each group instead ([groups.md](groups.md)).
 
-Under another `mqtt.node` a device cannot take back what it announced under the former one, as that is another login's:
-delete the former device in Home Assistant. If the device says that the broker takes nothing from it on
-`homeassistant/device/<former name>/…`, this is why; it says so until its next start.
+Another `mqtt.node` is another login here. Leave `mqtt.device_id` as it is, and allow the new login what stands under
+the old id (`topic readwrite homeassistant/device/living-room/#`): the entities then stay. The former name's
+`availability` remains `offline` in the broker until somebody clears it.
 
 ### MQTT 3.1.1
 

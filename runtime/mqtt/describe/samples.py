@@ -30,6 +30,7 @@ from emomusic_edge.runtime.mqtt.messages import (
     STATE,
     ClaimMessage,
     DeviceFacts,
+    LineNow,
     Message,
     ModelFact,
     ResultMessage,
@@ -122,8 +123,11 @@ def samples() -> Mapping[str, tuple[Sample, ...]]:
             Sample("Nothing plays:", music_message(paused, _AT)),
         ),
         HEALTH.name: (
-            Sample("All is well:", health_message(_WATCHING, _AT, _FACTS)),
-            Sample("Two parts are broken, and the line is not encrypted:", health_message(ailing, later, plain)),
+            Sample("All is well:", health_message(_WATCHING, _AT, _FACTS, LineNow(61.0))),
+            Sample(
+                "Two parts are broken, and the line is not encrypted:",
+                health_message(ailing, later, plain, LineNow(204.0)),
+            ),
         ),
         RESULT.name: (
             Sample("Taken:", ResultMessage(at=_AT, ok=True, reason="")),

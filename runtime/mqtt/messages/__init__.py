@@ -7,7 +7,7 @@ builders are pure: the wall-clock time, which only messages carry, is an argumen
 from .base import Message
 from .claim import ClaimMessage
 from .facts import DeviceFacts, ModelFact
-from .health import PLAINTEXT_NOTICE, HealthMessage, health_message
+from .health import PLAINTEXT_NOTICE, HealthMessage, LineNow, health_message
 from .music import MusicMessage, music_message
 from .result import ResultMessage
 from .state import StateMessage, state_message
@@ -42,6 +42,7 @@ __all__ = [
     "ClaimMessage",
     "DeviceFacts",
     "HealthMessage",
+    "LineNow",
     "Message",
     "ModelFact",
     "MusicMessage",

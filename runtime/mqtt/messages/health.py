@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -81,6 +82,9 @@ class HealthMessage(Message):
 
     at: WallTime
     version: Annotated[Text | None, Field(description="Of this program; null where it is not known.")]
+    uptime_s: Annotated[
+        NotNegative | None, Field(description="Seconds that this run has lasted; null where it is not known.")
+    ]
     status: Annotated[
         Literal["ok", "degraded"],
         Field(description="`degraded`: something is wrong, and the device goes on as well as it can."),
@@ -101,23 +105,41 @@ class HealthMessage(Message):
     pace: Annotated[PaceReading | None, Field(description="How fast it works; null before that is known.")]
 
 
-def health_message(snapshot: StateSnapshot, wall_time: datetime, facts: DeviceFacts | None = None) -> HealthMessage:
-    """The `health` of a step, without a reason `broker`: a message that arrives would belie it.
+@dataclass(frozen=True, slots=True)
+class LineNow:
+    """What the line knows at the moment of telling.
+
+    Attributes:
+        uptime_s: seconds that this run has lasted.
+        reason: what is wrong with the line though this message goes out on it; empty when all is well.
+    """
+
+    uptime_s: float
+    reason: str = ""
+
+
+def health_message(
+    snapshot: StateSnapshot, wall_time: datetime, facts: DeviceFacts | None = None, line: LineNow | None = None
+) -> HealthMessage:
+    """The `health` of a step; its reason `broker` is the line's: a message that arrives would belie the snapshot's.
 
     Args:
         snapshot: what the step told.
         wall_time: when, with a time zone.
         facts: what stays true for the run; None where nobody gathered it.
+        line: how long the run has lasted, and what is wrong with the line; None where nobody knows.
 
     Raises:
         ValueError: a number is not finite or out of the bounds of its field.
     """
-    reasons = {part: reason for part, reason in sorted(snapshot.reasons.items()) if reason and part != "broker"}
+    known = {**snapshot.reasons, "broker": "" if line is None else line.reason}
+    reasons = {part: reason for part, reason in sorted(known.items()) if reason}
     pace = snapshot.pace
     temperature_c = None if pace is None or pace.temperature_c is None else round(pace.temperature_c, 1)
     return HealthMessage(
         at=wall_time,
         version=None if facts is None else facts.version,
+        uptime_s=None if line is None else round(line.uptime_s, 1),
         status="degraded" if reasons else "ok",
         reasons=reasons,
         notices={"broker": PLAINTEXT_NOTICE} if facts is not None and facts.plaintext_leaves else {},

@@ -9,11 +9,12 @@ import cv2
 import pytest
 from conftest import REPO, Material
 from reports import PIPELINE, report, result
-from stub_models import write_mc_dropout_bundle
+from stub_models import mc_dropout_graph, mc_dropout_manifest, write_mc_dropout_bundle
 
 from emomusic_edge.cli import main
 from emomusic_edge.cli.bench_plots import draw_all
 from emomusic_edge.cuda_probe import probe_cuda
+from emomusic_edge.export.bundle import write_bundle
 from emomusic_edge.paths import DataLayout
 from emomusic_edge.runtime.bench.noise import noise_verdict
 from emomusic_edge.runtime.bench.report import read_report, write_report
@@ -63,6 +64,34 @@ def test_a_bundle_is_measured_at_each_t_and_written_down(
     assert list((tmp_path / "cache" / "emomusic-edge" / "graphs" / "face-stub").glob("*/graph.onnx"))
 
 
+def write_in(precision: str, folder: Path, source: str = "face") -> None:
+    manifest = mc_dropout_manifest(source)  # type: ignore[arg-type]
+    named = manifest.model_copy(update={"name": folder.name, "precision": precision})
+    write_bundle(folder, mc_dropout_graph(), named)
+
+
+def test_each_precision_of_a_bundle_is_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_in("fp32", tmp_path / "model")
+    write_in("int8", tmp_path / "model-int8")
+    # by its name it would be one too, and it looks at something else
+    write_in("fp16", tmp_path / "model-fp16", "scene")
+    file = tmp_path / "here.json"
+
+    def rows(*words: str) -> list[tuple[str, str]]:
+        assert bench(*words, *SHORT, "--samples", "1", "--json", str(file)) == 0
+        return [(case.case.bundle, case.case.precision) for case in read_report(file).cases]
+
+    both = [("model", "fp32"), ("model-int8", "int8")]
+    assert rows(str(tmp_path / "model")) == both
+    assert rows(str(tmp_path / "model-int8")) == both[1:]
+    assert rows(str(tmp_path / "model-int8"), "--precision", "fp32") == both[:1]
+    capsys.readouterr()
+    assert rows(str(tmp_path / "model"), "--precision", "fp16", "--precision", "int8") == both[1:]
+    assert "not measured: model in fp16: no such bundle lies beside it" in capsys.readouterr().out
+    assert bench(str(tmp_path / "model"), "--precision", "fp16") == 3
+    assert "Nothing to measure: model in fp16" in capsys.readouterr().err
+
+
 def test_two_t_of_a_bundle_are_compared(face: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "here.json"
     assert bench("--compare", f"{face}@5", f"{face}@64", "--rounds", "6", "--json", str(file)) == 0
@@ -87,6 +116,8 @@ def test_unlike_things_are_refused_before_they_are_measured(
     ("words", "says"),
     [
         (["--engine", "gpu"], "--engine gpu is none"),
+        (["--precision", "int4"], "--precision int4 is none"),
+        (["--compare", "a", "b", "--precision", "int8"], "--compare measures its two alone"),
         (["--compare", "a", "b", "--clip", "clip.mp4"], "--compare measures its two alone"),
         (["--compare", "a", "b", "--samples", "5"], "--compare measures its two alone"),
         (["--compare", "a", "b", "--engine", "cpu"], "--compare measures its two alone"),

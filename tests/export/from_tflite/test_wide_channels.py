@@ -65,6 +65,17 @@ def answers(model: onnx.ModelProto, x: np.ndarray) -> list[np.ndarray]:
     return list(session.run(None, {session.get_inputs()[0].name: x}))
 
 
+def copies(model: onnx.ModelProto) -> list[str]:
+    """The convolutions that do nothing but widen a shortcut."""
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    weights = {node.name: constants[node.input[1]] for node in model.graph.node if node.op_type == "Conv"}
+    return [
+        name
+        for name, values in weights.items()
+        if values.shape[2:] == (1, 1) and (values[:, :, 0, 0] == np.eye(*values.shape[:2])).all()
+    ]
+
+
 @given(
     steps=st.lists(st.integers(0, 20), min_size=1, max_size=4),
     first=st.integers(1, 40),
@@ -90,6 +101,7 @@ def test_the_short_range_detector_stays_in_the_blocked_layout(material: Material
     plain = onnx_from_tflite(material.file("mediapipe", "face_detection_short_range.tflite").read_bytes())
     wide = with_wide_channels(plain)
     assert "Pad" not in Counter(node.op_type for node in wide.graph.node)
+    assert not copies(wide)
     options = ort.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     options.log_severity_level = 3
@@ -99,6 +111,29 @@ def test_the_short_range_detector_stays_in_the_blocked_layout(material: Material
         pytest.skip("ONNX Runtime has no blocked layout on this processor.")
     # The four outputs, and nothing in between.
     assert (turns["ReorderOutput"], turns["ReorderInput"]) == (4, 0)
+
+
+def test_a_block_that_grows_adds_its_shortcut_to_the_channels_it_has() -> None:
+    # From one block of channels to two, within two, to three: of four steps two grow.
+    wide = with_wide_channels(growing_network([12, 16, 20, 32, 40], seed=3))
+    assert not copies(wide)
+    assert Counter(node.op_type for node in wide.graph.node)["Concat"] == 2
+
+
+def test_what_somebody_else_reads_is_not_split() -> None:
+    model = growing_network([16, 32], seed=4)
+    # The sum, of 32 channels as the others, goes out by a convolution of its own too.
+    head = next(node for node in model.graph.node if node.output[0] == "head")
+    second = onnx.NodeProto()
+    second.CopyFrom(head)
+    second.input[0], second.output[0], second.name = "x1_sum", "second", "second"
+    model.graph.node.append(second)
+    model.graph.output.append(helper.make_tensor_value_info("second", TensorProto.FLOAT, [1, 4, 5, 5]))
+    wide = with_wide_channels(model)
+    assert len(copies(wide)) == 1
+    x = np.random.default_rng(4).normal(size=(1, 3, 5, 5)).astype(np.float32)
+    for plain, widened in zip(answers(model, x), answers(wide, x), strict=True):
+        np.testing.assert_allclose(widened, plain, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("widths", [[24, 28, 28, 32, 32], [30, 40, 50, 50]])

@@ -18,7 +18,15 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from emomusic_edge.runtime.home_assistant.components import components
+from emomusic_edge.runtime.home_assistant.document import discovery_topic
+from emomusic_edge.runtime.mqtt.broker import BrokerSettings
+
 _ANSWER_S = 3.0
+DOCUMENT = "discovery"
+"""What kept() calls the document for Home Assistant."""
+WHOLE = b"whole"
+"""What it says of one that has every entity of the node; of another, the payload."""
 
 
 def _client(name: str = "") -> Client:
@@ -51,6 +59,9 @@ class Controller:
         self.answers: Counter[str] = Counter()
         self._socket = unix_socket
         self._node = f"emomusic/{node}"
+        self._document = discovery_topic("homeassistant", node)
+        # As JSON brings them back.
+        self._entities = json.loads(json.dumps(components(BrokerSettings(node=node))))
         self._replies = f"{self._node}/controller-{uuid.uuid4().hex[:8]}"
         self._numbered = numbered
         self._unanswered: deque[str] = deque(maxlen=100)
@@ -129,7 +140,10 @@ class Controller:
         return at_s, payload.decode() if name == "availability" else json.loads(payload)
 
     def kept(self) -> dict[str, bytes] | None:
-        """What the broker has retained under the node, as a client sees it that has just come; None without one."""
+        """What the broker has retained of the node, as a client sees it that has just come; None without one.
+
+        By the topic under the node; the document for Home Assistant as DOCUMENT, and WHOLE where it is.
+        """
         found: dict[str, bytes] = {}
         done = threading.Event()
         marker = f"{self._replies}-{uuid.uuid4().hex}"
@@ -137,11 +151,15 @@ class Controller:
         def note(_client: Client, _userdata: object, message: MQTTMessage) -> None:
             if message.topic == marker:
                 done.set()
+            elif message.retain and message.topic == self._document:
+                found[DOCUMENT] = WHOLE if self._is_whole(message.payload) else bytes(message.payload)
             elif message.retain:
                 found[message.topic.removeprefix(f"{self._node}/")] = bytes(message.payload)
 
         reader = _client()
-        reader.on_connect = lambda client, *_: client.subscribe([(f"{self._node}/#", 0), (marker, 0)])
+        reader.on_connect = lambda client, *_: client.subscribe(
+            [(f"{self._node}/#", 0), ("homeassistant/#", 0), (marker, 0)]
+        )
         reader.on_subscribe = lambda client, *_: client.publish(marker, b"")
         reader.on_message = note
         try:
@@ -153,6 +171,12 @@ class Controller:
         reader.disconnect()
         reader.loop_stop()
         return found if seen else None
+
+    def _is_whole(self, payload: bytes) -> bool:
+        document = json.loads(payload)
+        return bool(
+            document["components"] == self._entities and document["availability_topic"] == f"{self._node}/availability"
+        )
 
     def take_over(self, client_id: str) -> None:
         """Come in for a moment under another client's name, which throws that one out."""

@@ -25,13 +25,23 @@ class Device:
         told: all that it told, oldest first.
     """
 
-    def __init__(self, data_dir: Path, log: Path, settings: dict[str, Any], environment: dict[str, str] | None = None):
+    def __init__(
+        self,
+        data_dir: Path,
+        log: Path,
+        announced: Path,
+        settings: dict[str, Any],
+        environment: dict[str, str] | None = None,
+    ):
         self.told: list[Told] = []
         self._log = log
         folders = [_TESTS.parent, _TESTS, _TESTS / "runtime", _PROCESS.parent]
         with log.open("ab") as file:
             self._process = subprocess.Popen(
-                [sys.executable, str(_PROCESS), "--data-dir", str(data_dir), "--settings", json.dumps(settings)],
+                [
+                    *(sys.executable, str(_PROCESS), "--data-dir", str(data_dir)),
+                    *("--settings", json.dumps(settings), "--announced", str(announced)),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,

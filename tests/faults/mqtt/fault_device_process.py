@@ -22,6 +22,7 @@ import numpy as np
 from fake_camera import FakeCamera
 from offline_sink import OfflineSink
 
+from emomusic_edge import __version__
 from emomusic_edge.contracts import Image, Mode, StateSnapshot
 from emomusic_edge.deam_index.alignment import Alignment
 from emomusic_edge.deam_index.audio_files import AudioRoots, playable_files
@@ -38,6 +39,8 @@ from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
 from emomusic_edge.runtime.faces.blazeface import BlazeFace
 from emomusic_edge.runtime.faces.primary import PrimaryFace
 from emomusic_edge.runtime.fusion import FusionRule
+from emomusic_edge.runtime.home_assistant.discovery import HomeAssistantDiscovery
+from emomusic_edge.runtime.home_assistant.remembered import RememberedFile
 from emomusic_edge.runtime.loop import Loop, Parts
 from emomusic_edge.runtime.matcher import Matcher
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
@@ -209,6 +212,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--settings", required=True, help="JSON of BrokerSettings")
+    parser.add_argument("--announced", type=Path, required=True, help="what it remembers of Home Assistant")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     wanted = json.loads(arguments.settings)
@@ -221,7 +225,9 @@ def main() -> None:
         twins.append(reason)
         stop.set()
 
-    publisher = MqttPublisher(BrokerSettings(**wanted), on_twin=give_way, wall_clock=wall)
+    settings = BrokerSettings(**wanted)
+    discovery = HomeAssistantDiscovery(settings, version=__version__, file=RememberedFile(arguments.announced))
+    publisher = MqttPublisher(settings, extensions=[discovery], on_twin=give_way, wall_clock=wall)
     sink = OfflineSink()
     ear, player = Ear(sink), MusicPlayer(StreamMixer(sink))
     made = parts(DataLayout(arguments.data_dir), publisher, player, Watch(publisher, ear))

@@ -30,7 +30,8 @@ class Struck:
         back_s: from the heal (of a line that died unseen: from its death) until all was right.
         right_s: from the reconnect until all was right.
         asked, lost: commands that had to be answered, and how many were not, or were not obeyed.
-        right_before, right_after: whether the broker kept `online` and nothing else before the fault, and after it.
+        right_before, right_after: whether the broker kept `online`, the whole document for Home Assistant and nothing
+            else before the fault, and after it.
         resident_kib, anonymous_kib, threads, descriptors: of the device, afterwards.
         standstills: steps at which the music stood, since the fault before.
         lacking_ms: of sound that the audio device wanted and did not get, since the fault before.

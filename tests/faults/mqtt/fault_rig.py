@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 from fault_broker import HOST, USER, FaultBroker
-from fault_controller import Answer, Controller
+from fault_controller import DOCUMENT, WHOLE, Answer, Controller
 from fault_device import Device
 from fault_proxy import FaultProxy
 
 from emomusic_edge.paths import DataLayout
 
 NODE = "faulty"
+RIGHT = {"availability": b"online", DOCUMENT: WHOLE}
+"""What the broker keeps of a device that is well."""
 PATIENCE_S = 60.0
 """How long the device may be away before it is given up; how fast it must be back is judged elsewhere."""
 
@@ -116,10 +118,10 @@ class Rig:
 
     def another_device(self, log: str) -> Device:
         """One more process with the same settings, the same node among them; not by the proxy."""
-        return self._start_device(log, {**self.settings, "port": self.broker.port})
+        return self._start_device(log, {**self.settings, "port": self.broker.port}, announced=f"{log}.json")
 
-    def _start_device(self, log: str, settings: dict[str, Any]) -> Device:
-        return Device(self._layout.root, self.folder / log, settings, self._environment)
+    def _start_device(self, log: str, settings: dict[str, Any], announced: str = "announced.json") -> Device:
+        return Device(self._layout.root, self.folder / log, self.folder / announced, settings, self._environment)
 
     def write_password(self) -> None:
         """Tell the device the password of the moment."""
@@ -162,7 +164,8 @@ class Rig:
             return controller.newest("state")[0] > max(blow.healed_at_s, proxy.accepted_at_s)
 
         def right() -> bool:
-            return (controller.kept() or {}).get("availability") == b"online"
+            kept = controller.kept() or {}
+            return RIGHT.items() <= kept.items()
 
         self.until(lambda: controller.ready, "the controller to be back")
         self.until(connected, "the device to be back and well")

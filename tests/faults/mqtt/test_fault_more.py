@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from broker import Listener
 from fault_kinds import KINDS
-from fault_rig import NODE, Blow, Rig, rigged
+from fault_rig import NODE, RIGHT, Blow, Rig, rigged
 
 from emomusic_edge.paths import DataLayout
 
@@ -22,7 +22,6 @@ from emomusic_edge.paths import DataLayout
 pytestmark = [pytest.mark.broker, pytest.mark.faults, pytest.mark.timeout(180)]
 
 KEEPALIVE_S = 2
-RIGHT = {"availability": b"online"}
 
 
 def test_a_broker_that_is_down_at_the_start_is_found_and_the_music_plays_meanwhile(

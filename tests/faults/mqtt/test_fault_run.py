@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fault_kinds import KINDS
 from fault_report import Struck, judge, table
-from fault_rig import Rig, rigged
+from fault_rig import RIGHT, Rig, rigged
 
 from emomusic_edge.paths import DataLayout
 from emomusic_edge.runtime.audio.output import SAMPLE_RATE_HZ
@@ -20,7 +20,6 @@ pytestmark = pytest.mark.broker
 
 # Long enough now and then for a will (5 s) to fall into it.
 MAX_CALM_S = 3.0
-RIGHT = {"availability": b"online"}
 
 
 def drawn(count: int, chance: random.Random) -> list[str]:

@@ -2,87 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
+from sound_server import MISSING, WHY_MISSING, NullSinkServer, wait_for
 from sounds import MADE_OUTPUT, sine, strength, write
 
 pytestmark = [
-    pytest.mark.skipif(
-        shutil.which("pulseaudio") is None or shutil.which("parec") is None,
-        reason="needs pulseaudio and parec (Debian: pulseaudio, pulseaudio-utils)",
-    ),
+    pytest.mark.skipif(MISSING, reason=WHY_MISSING),
     pytest.mark.slow,
 ]
 
 RECOVERED_WITHIN_S = 10.0
-
-
-class NullSinkServer:
-    """A PulseAudio server of one's own, on a socket in a folder, with nothing but a sink that plays into the void."""
-
-    def __init__(self, folder: Path) -> None:
-        self.socket = folder / "native"
-        self.environment = os.environ | {
-            "HOME": str(folder),
-            "XDG_RUNTIME_DIR": str(folder),
-            "XDG_CONFIG_HOME": str(folder),
-            "PULSE_SERVER": f"unix:{self.socket}",
-        }
-        self._server: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self.socket.unlink(missing_ok=True)
-        self._server = subprocess.Popen(
-            [
-                "pulseaudio",
-                "-n",
-                "--daemonize=no",
-                "--exit-idle-time=-1",
-                "--use-pid-file=no",
-                "--disable-shm=yes",
-                "--load=module-null-sink sink_name=void",
-                f"--load=module-native-protocol-unix auth-anonymous=1 socket={self.socket}",
-            ],
-            env={key: value for key, value in self.environment.items() if key != "PULSE_SERVER"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_for(self.socket.exists)
-
-    def kill(self) -> None:
-        if self._server is not None:
-            self._server.kill()
-            self._server.wait()
-            self._server = None
-
-    def heard(self, seconds: float) -> NDArray[np.float64]:
-        """What the sink plays now: [frames, 2], full scale 1."""
-        with subprocess.Popen(
-            ["parec", "--device=void.monitor", "--raw", "--rate=44100", "--channels=2", "--format=s16le"],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        ) as recorder:
-            assert recorder.stdout is not None
-            data = recorder.stdout.read(4 * int(44_100 * seconds))
-            recorder.kill()
-        return np.frombuffer(data[: len(data) // 4 * 4], np.int16).reshape(-1, 2) / 32768
-
-
-def wait_for(holds: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from emomusic_edge.runtime.choice.rule import ChoiceRule
 from emomusic_edge.runtime.fusion import FusionRule
 from emomusic_edge.runtime.loop import Loop, Parts
 from emomusic_edge.runtime.matcher import Matcher
-from emomusic_edge.runtime.mqtt.publisher import NullPublisher
+from emomusic_edge.runtime.mqtt.null_publisher import NullPublisher
 from emomusic_edge.runtime.music import Music
 from emomusic_edge.runtime.stabilizer import Stabilizer, StabilizerRule
 from emomusic_edge.runtime.targets import Targets

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from pages import blocks, section, table, text_of
 
-from emomusic_edge.runtime.doctor.config import AS_SERVICE
+from emomusic_edge.installation.places import AS_SERVICE
 from emomusic_edge.runtime.doctor.finding import Finding, Level
 from emomusic_edge.runtime.doctor.report import SCHEMA, document
 from emomusic_edge.runtime.doctor.subjects import SUBJECTS
@@ -30,4 +30,4 @@ def test_the_example_document_is_one_that_could_be_printed() -> None:
 
 
 def test_the_service_is_looked_at_as_the_page_says() -> None:
-    assert AS_SERVICE in PAGE
+    assert f"{AS_SERVICE} doctor" in PAGE

@@ -60,6 +60,36 @@ def test_a_file_that_is_closed_to_this_user_is_no_fault_of_the_doctor(monkeypatc
     assert "/var/lib/emomusic-edge is closed to the user" in found.found
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_package_that_is_missing_is_named_with_the_line_that_brings_it(
+    apart: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(_: Setup) -> Iterator[Finding]:
+        raise ModuleNotFoundError("No module named 'cv2'", name="cv2")
+
+    monkeypatch.setattr("emomusic_edge.runtime.doctor.clock.look", look)
+    subject = Subject("clock", "Clock", "clock")
+    if apart:
+        # A child that finds no cv2.
+        (tmp_path / "cv2.py").write_text('raise ModuleNotFoundError("No module named \'cv2\'", name="cv2")\n')
+        import emomusic_edge.own_process as own_process
+
+        as_is = own_process._environment
+        monkeypatch.setattr(
+            own_process, "_environment", lambda folder: {**as_is(folder), "PYTHONPATH": f"{folder}:{tmp_path}"}
+        )
+        subject = Subject("camera", "Camera", "camera", timeout_s=60.0, apart=True)
+    (found,) = examine(subject, DEFAULTS)
+    assert (found.name, found.level) == ("package", Level.PROBLEM)
+    assert "the package cv2 is missing" in found.found
+    assert "-m pip install" in found.mend
+
+
+def test_a_module_of_our_own_that_is_missing_is_a_fault_of_the_doctor() -> None:
+    (found,) = examine(Subject("clock", "Clock", "no_such_look"), DEFAULTS)
+    assert (found.name, found.level) == ("unanswered", Level.WARNING)
+
+
 def test_a_process_of_its_own_that_takes_too_long_is_ended() -> None:
     (found,) = examine(Subject("onnxruntime", "ONNX Runtime", "onnx_runtime", timeout_s=0.01, apart=True), DEFAULTS)
     assert found.level is Level.PROBLEM

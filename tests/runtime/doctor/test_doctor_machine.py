@@ -17,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
-from emomusic_edge.config import Settings
+from emomusic_edge.config import MqttSettings, Settings
 from emomusic_edge.cuda_probe import Gpu
 from emomusic_edge.errors import ModelError
+from emomusic_edge.paths import DataLayout
 from emomusic_edge.runtime.doctor import (
     address_filter,
     clock,
@@ -35,6 +36,7 @@ from emomusic_edge.runtime.doctor import (
 from emomusic_edge.runtime.doctor.finding import Finding, Level
 from emomusic_edge.runtime.doctor.processes import Process
 from emomusic_edge.runtime.doctor.setup import Setup, setup_of
+from emomusic_edge.runtime.instance_lock import only_run
 
 DEFAULTS = Setup(Settings())
 
@@ -66,18 +68,45 @@ def test_a_slip_in_the_settings_is_a_finding(tmp_path: Path) -> None:
     (found,) = config.look(setup_of(file, {}), service_config=tmp_path / "none")
     assert found.level is Level.PROBLEM
     assert "music.dwell_s" in found.found
-    assert "the defaults" in found.meaning
+    assert "those that fit" in found.meaning
     file.write_text("[music]\ndwell_s = 3\n")
     (found,) = config.look(setup_of(file, {}), service_config=tmp_path / "none")
     assert found.level is Level.OK
     assert found.figures["given"] == 1
 
 
+def test_one_slip_hides_none_of_the_other_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(
+        '[camera]\nsorce = "auto"\n[mqtt]\npassword = "sesame"\nusername = "edge"\nhost = "broker.lan"\nport = 0\n'
+    )
+    monkeypatch.setenv("EMOMUSIC_PATHS__DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("EMOMUSIC_LOOP__FRAMES_PER_SECOND", "many")
+    looked_at = setup_of(file, {"music.dwell_s": "9", "mqtt.keepalive": "1"})
+    assert looked_at.error is not None
+    assert looked_at.file == file
+    mqtt = looked_at.settings.mqtt
+    assert (mqtt.host, mqtt.port, mqtt.username) == ("broker.lan", MqttSettings().port, "edge")
+    assert mqtt.password is not None
+    assert looked_at.origins["mqtt.password"] == f"{file}, line 4"
+    assert looked_at.settings.paths.data_dir == tmp_path / "data"
+    assert looked_at.settings.music.dwell_s == 9.0
+
+
+@pytest.mark.parametrize("content", [b"[mqtt\n", b"\xff\xfe", b"camera = 1\n"])
+def test_a_file_that_gives_nothing_leaves_the_defaults(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_bytes(content)
+    looked_at = setup_of(file, {})
+    assert looked_at.error is not None
+    assert looked_at.settings == Settings()
+
+
 def test_whose_settings_are_looked_at_is_told(tmp_path: Path) -> None:
     write(tmp_path, service="")
     found = {one.name: one for one in config.look(DEFAULTS, service_config=tmp_path / "service")}
     assert found["service"].level is Level.WARNING
-    assert found["service"].mend.endswith(f"emomusic-edge doctor --config {tmp_path / 'service'}")
+    assert found["service"].mend.endswith("emomusic-edge service do doctor")
 
 
 # Python and packages
@@ -96,7 +125,7 @@ NEEDS = ["numpy>=1.26", "onnxruntime<1.29,>=1.23.2", 'tomli>=2; python_version <
             {"numpy": "2.0", "onnxruntime": "1.29.0", "typer": "0.19"},
             "onnxruntime is 1.29.0, needed is <1.29, >=1.23.2",
         ),
-        ({"numpy": "2.0", "onnxruntime": "1.28.0"}, "typer is missing"),
+        ({"numpy": "2.0", "onnxruntime": "1.28.0"}, "missing: typer"),
     ],
 )
 def test_packages_are_held_to_their_bounds(installed: dict[str, str], words: str | None) -> None:
@@ -108,7 +137,7 @@ def test_packages_are_held_to_their_bounds(installed: dict[str, str], words: str
 def test_what_only_an_older_python_needs_is_asked_of_that_alone() -> None:
     have = {"numpy": "2", "onnxruntime": "1.28", "typer": "1"}
     found = list(packages.look(DEFAULTS, python=(3, 10), requirements=NEEDS, version_of=have.get))
-    assert "tomli is missing" in found[1].found
+    assert "missing: tomli" in found[1].found
     assert levels(list(packages.look(DEFAULTS, python=(3, 9), requirements=[]))) == {
         "python": Level.WARNING,
         "packages": Level.WARNING,
@@ -391,6 +420,16 @@ def test_runs(count: int, level: Level) -> None:
     (found,) = instances.look(DEFAULTS, running=lambda: running, told=told())
     assert found.level is level
     assert found.figures["pids"] == [str(one.pid) for one in running]
+
+
+def test_who_has_the_data_folder(tmp_path: Path) -> None:
+    setup = Setup(Settings.model_validate({"paths": {"data_dir": tmp_path}}))
+    with only_run(DataLayout(tmp_path).run_lock):
+        _, found = instances.look(setup, running=lambda: [], told=told())
+    assert found.level is Level.OK
+    assert found.figures["pid"] == os.getpid()
+    (only,) = instances.look(setup, running=lambda: [], told=told())
+    assert only.name == "runs"
 
 
 @pytest.mark.parametrize(

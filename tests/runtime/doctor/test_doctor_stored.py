@@ -161,6 +161,21 @@ def test_the_configuration(mode: int, lines: dict[str, str], level: Level, tmp_p
     assert "sesame" not in repr(found)
 
 
+@pytest.mark.parametrize(
+    "text", ['[mqtt]\npassword = "sesame"\n', '[mqtt]\n"password"="sesame', 'mqtt = {port = 0, password = "sesame"}\n']
+)
+def test_a_password_in_a_configuration_that_does_not_load_is_one_all_the_same(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+    given = {"paths.data_dir": str(tmp_path / "data")}
+    for mode, level in ((0o640, Level.OK), (0o644, Level.PROBLEM)):
+        file.chmod(mode)
+        looked_at = setup_of(file, given)
+        assert looked_at.error is not None
+        (found,) = permissions.look(looked_at)
+        assert found.level is level
+
+
 def test_a_configuration_of_somebody_else_decides_what_we_do(tmp_path: Path) -> None:
     file = config(tmp_path, 0o644)
     owner = file.stat().st_uid
@@ -185,12 +200,24 @@ def test_a_secret_that_is_missing_or_empty(tmp_path: Path) -> None:
 
 def test_what_tells_of_a_person_is_closed_to_others(tmp_path: Path) -> None:
     layout = DataLayout(tmp_path)
-    layout.likes.write_bytes(b"SQLite")
-    for mode, level in ((0o600, Level.OK), (0o644, Level.WARNING)):
-        layout.likes.chmod(mode)
-        (found,) = permissions.look(setup(layout))
+    for file in (layout.likes, layout.history):
+        file.write_bytes(b"SQLite")
+        for mode, level in ((0o600, Level.OK), (0o644, Level.WARNING)):
+            file.chmod(mode)
+            (found,) = permissions.look(setup(layout))
+            assert found.level is level
+        assert found.mend == f"chmod 600 {file}"
+        file.chmod(0o600)
+
+
+def test_the_services_password_is_for_root_alone(tmp_path: Path) -> None:
+    password = tmp_path / "mqtt-password"
+    password.write_text("sesame\n")
+    for mode, level in ((0o600, Level.OK), (0o640, Level.PROBLEM), (0o644, Level.PROBLEM)):
+        password.chmod(mode)
+        (found,) = permissions.look(setup(DataLayout(tmp_path / "data")), service_password=password)
         assert found.level is level
-    assert found.mend == f"chmod 600 {layout.likes}"
+    assert found.mend == f"sudo chmod 600 {password}"
 
 
 def test_nothing_to_protect_is_well(tmp_path: Path) -> None:

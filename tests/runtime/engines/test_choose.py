@@ -47,7 +47,7 @@ class CudaOrt:
         assert inputs["masks"].shape == (64, MASK_WIDTH)
         if self._fault is not None:
             raise self._fault
-        return {}
+        return {"mean": np.zeros(2, np.float32), "variance": np.ones(2, np.float32)}
 
 
 class Machine:

@@ -108,6 +108,12 @@ def test_a_logit_past_the_clipping_is_certainty_without_a_warning() -> None:
     assert found[0].score == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("logit", [math.nan, math.inf, -math.inf])
+def test_scores_that_are_not_finite_are_refused_and_no_face_is_made_of_them(logit: float) -> None:
+    with pytest.raises(ModelError, match="not finite"):
+        detector(answering({5: logit}, {5: (0.0, 0.0, 8.0, 8.0)})).detect(np.zeros((192, 192, 3), np.uint8))
+
+
 def test_outputs_that_do_not_fit_the_anchors_are_refused() -> None:
     with pytest.raises(ModelError, match="2304"):
         detector(answering({}, {}, count=896)).detect(np.zeros((192, 192, 3), np.uint8))

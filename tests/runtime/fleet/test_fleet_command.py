@@ -24,7 +24,7 @@ from emomusic_edge.runtime.fleet.watch import FleetWatch
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
 from emomusic_edge.runtime.mqtt.connection import BrokerConnection
 from emomusic_edge.runtime.mqtt.inbox import CommandRate
-from emomusic_edge.runtime.mqtt.line import Received, Subscription
+from emomusic_edge.runtime.mqtt.line import Outgoing, Received, Subscription
 from emomusic_edge.runtime.mqtt.messages import DeviceFacts, ModelFact
 from emomusic_edge.runtime.mqtt.publisher import MqttPublisher
 
@@ -200,7 +200,7 @@ def test_more_devices_than_the_line_takes_at_once_are_all_asked(broker: Broker) 
 
     def answer(message: Received) -> None:
         asked.append(message.topic)
-        line.send(message.response_topic, b'{"ok": true, "reason": ""}', correlation=message.correlation)
+        line.send(Outgoing(message.response_topic, b'{"ok": true, "reason": ""}', correlation=message.correlation))
 
     commands = Subscription("emomusic/+/cmd/pause", answer)
     line = BrokerConnection(settings, client_id="all-devices", subscriptions=[commands], on_ready=lambda: None)

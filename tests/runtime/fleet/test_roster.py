@@ -78,6 +78,10 @@ def test_how_long_a_device_is_online_comes_from_its_claim_or_from_having_watched
     assert only(roster).online_since_s is None
     hear(roster, "kitchen/claim", {"run": "00ff00ff", "uptime_s": 100.0}, 10.0)
     assert only(roster).online_since_s == -90.0
+    hear(roster, "kitchen/health", {"uptime_s": 104.0}, 12.0)
+    assert only(roster).online_since_s == -92.0
+    hear(roster, "kitchen/health", {"version": "of one that does not tell it"}, 13.0)
+    assert only(roster).online_since_s == -92.0
     hear(roster, "kitchen/availability", b"offline", 20.0)
     hear(roster, "kitchen/availability", b"online", 30.0)
     hear(roster, "hall/availability", b"online", 40.0)

@@ -169,6 +169,6 @@ def test_a_room_that_joins_is_in_step_within_seconds(home: Home) -> None:
 
 
 def test_a_group_needs_a_name_that_fits_into_a_topic() -> None:
-    with pytest.raises(ConfigError, match=r"group\.name is 'a/b'; expected letters") as caught:
+    with pytest.raises(ConfigError, match=r"group\.name is 'a/b'; expected 1 to 64 of a-z") as caught:
         GroupSettings("a/b")
     assert "downstairs" in (caught.value.mend or "")

@@ -81,6 +81,15 @@ class Hub:
         listed = self.ask({"type": "config/entity_registry/list"})
         return {entity["unique_id"]: entity["entity_id"] for entity in listed if entity["platform"] == "mqtt"}
 
+    def registry(self) -> dict[str, tuple[str, str, str | None]]:
+        """Of each of these entities, by unique id: the registry's own key, the entity id, the name its owner gave."""
+        listed = self.ask({"type": "config/entity_registry/list"})
+        return {
+            entity["unique_id"]: (entity["id"], entity["entity_id"], entity["name"])
+            for entity in listed
+            if entity["platform"] == "mqtt"
+        }
+
     def devices(self) -> dict[str, dict[str, Any]]:
         """The devices of the MQTT integration by name."""
         listed = self.ask({"type": "config/device_registry/list"})

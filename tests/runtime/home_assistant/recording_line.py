@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from emomusic_edge.runtime.mqtt.line import Qos, Received, Subscription
+from emomusic_edge.runtime.mqtt.line import Outgoing, Received, Subscription
 
 
 class RecordingLine:
@@ -17,24 +17,15 @@ class RecordingLine:
         self.ready = True
         self.full = False
 
-    def send(
-        self,
-        topic: str,
-        payload: str | bytes,
-        *,
-        qos: Qos = 0,
-        retained: bool = False,
-        expires_s: int | None = None,
-        response_topic: str = "",
-        correlation: bytes | None = None,
-    ) -> bool:
+    def send(self, message: Outgoing) -> bool:
         if self.full:
             return False
-        content = payload.encode() if isinstance(payload, str) else payload
+        topic, content = message.topic, message.payload
+        content = content.encode() if isinstance(content, str) else content
         self.said.append((topic, content))
         # A document must arrive; only what is told for a moment is not kept.
-        assert (qos, expires_s, response_topic, correlation) == (1, None, "", None)
-        if not retained:
+        assert message == Outgoing(topic, message.payload, 1, retained=message.retained)
+        if not message.retained:
             self.for_a_moment[topic] = content
         elif content:
             self.kept[topic] = content

@@ -26,8 +26,8 @@ ATTIC = discovery_topic("homeassistant", "attic")
 LONG_S = 60.0
 
 
-def discovery(file: Path, node: str = "kitchen", **others: Any) -> HomeAssistantDiscovery:
-    settings = BrokerSettings(node=node)
+def discovery(file: Path, node: str = "kitchen", *, device_id: str = "", **others: Any) -> HomeAssistantDiscovery:
+    settings = BrokerSettings(node=node, device_id=device_id)
     return HomeAssistantDiscovery(
         settings, version="1.2.3", file=RememberedFile(file), jitter=random.Random(1), **others
     )
@@ -169,6 +169,76 @@ def test_a_name_given_up_is_cleared(file: Path) -> None:
     assert line.for_a_moment == {}
     one.leaving(line)
     assert [s.pattern for s in discovery(file, "attic").subscriptions()] == ["homeassistant/status", ATTIC]
+
+
+def test_another_name_of_the_same_device_keeps_its_document_and_its_entities(file: Path) -> None:
+    """Only the former name's availability is cleared: nothing is removed in Home Assistant, now or at its start."""
+    kept = {"emomusic/kitchen/availability": b"offline"}
+    discovery(file, device_id="5f0c").before_online(RecordingLine(kept))
+    place = discovery_topic("homeassistant", "5f0c")
+    before = json.loads(kept[place])
+    one, line = discovery(file, "attic", device_id="5f0c"), RecordingLine(kept)
+    assert len(run(one, line)) == 1  # Home Assistant listens to the new topics only once it has read of them
+    after = json.loads(kept[place])
+    assert list(kept) == [place]
+    assert after["device"]["identifiers"] == before["device"]["identifiers"] == ["emomusic_5f0c"]
+    assert (before["device"]["name"], after["device"]["name"]) == ("Emomusic kitchen", "Emomusic attic")
+    ids = [{name: entity["unique_id"] for name, entity in one["components"].items()} for one in (before, after)]
+    assert ids[0] == ids[1]
+    assert after["availability_topic"] == "emomusic/attic/availability"
+    born(one, line)
+    assert line.for_a_moment == {}
+    one.leaving(line)
+    assert [s.pattern for s in discovery(file, "attic", device_id="5f0c").subscriptions()] == [
+        "homeassistant/status",
+        place,
+    ]
+
+
+def test_a_device_that_was_known_by_its_name_is_known_by_its_id_from_then_on(file: Path) -> None:
+    kept = {"emomusic/kitchen/availability": b"online"}
+    discovery(file).before_online(RecordingLine(kept))
+    told = json.loads(file.read_text())
+    del told["current"]["device"]  # as a version wrote it that knew no other
+    file.write_text(json.dumps(told))
+    one, line = discovery(file, device_id="5f0c"), RecordingLine(kept)
+    run(one, line)
+    # The document of the name goes, the availability is still ours.
+    assert kept.keys() == {"emomusic/kitchen/availability", discovery_topic("homeassistant", "5f0c")}
+
+
+def test_two_devices_with_one_id_do_not_answer_each_other_for_ever(file: Path, tmp_path: Path) -> None:
+    kept: dict[str, bytes] = {}
+    place = discovery_topic("homeassistant", "5f0c")
+    devices = [discovery(file, device_id="5f0c"), discovery(tmp_path / "other.json", "attic", device_id="5f0c")]
+    lines = [RecordingLine(kept), RecordingLine(kept)]
+    for one, line in zip(devices, lines, strict=True):
+        run(one, line, to_s=3.0)
+    told = [len(line.said) for line in lines]
+    # The second one's document was heard by the first.
+    tell(devices[0].subscriptions(), place, kept[place])
+    for tenth in range(30, 1200):
+        for here, there in ((0, 1), (1, 0)):
+            said = len(lines[here].said)
+            if devices[here].step(SNAPSHOT, tenth / 10, lines[here]):
+                devices[here].before_online(lines[here])
+            for topic, payload in lines[here].said[said:]:
+                tell(devices[there].subscriptions(), topic, payload)
+    assert [len(line.said) - before for line, before in zip(lines, told, strict=True)] == [1, 1]
+    assert "announces itself to Home Assistant as '5f0c' too" in devices[0].reason
+    assert "mqtt.device_id" in devices[0].reason
+
+
+def test_one_that_had_our_id_for_a_moment_is_no_trouble(file: Path, tmp_path: Path) -> None:
+    place = discovery_topic("homeassistant", "5f0c")
+    other = RecordingLine()
+    discovery(tmp_path / "other.json", "attic", device_id="5f0c").before_online(other)
+    one, line = discovery(file, device_id="5f0c"), RecordingLine()
+    run(one, line, to_s=3.0)
+    for round_s in (3.0, 100.0, 200.0):
+        tell(one.subscriptions(), place, other.kept[place])
+        assert len(steps(one, line, round_s, round_s + LONG_S)) == 1
+    assert one.reason == ""
 
 
 def test_what_is_told_for_a_moment_and_comes_back_is_not_taken_for_kept(file: Path) -> None:

@@ -17,6 +17,7 @@ from sample_snapshot import SNAPSHOT
 from schema_rules import violations
 
 from emomusic_edge.affect import MOOD_LABELS
+from emomusic_edge.config.mqtt import NODE_PATTERN
 from emomusic_edge.contracts import (
     Mode,
     Pace,
@@ -36,7 +37,7 @@ from emomusic_edge.runtime.mqtt.messages import TOPICS, health_message, music_me
 
 AT = datetime(2026, 11, 22, 22, 5, 7, tzinfo=timezone.utc)
 SETTINGS = BrokerSettings(node="kitchen")
-NODES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", fullmatch=True)
+NODES = st.from_regex(NODE_PATTERN, fullmatch=True)
 SERIAL = "0123456789ab"
 
 

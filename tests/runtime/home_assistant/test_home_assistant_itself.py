@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,43 @@ def test_a_device_of_another_name_leaves_nothing_of_the_old_one(
             listener.barrier()
             kept = {heard.topic for heard in listener.all() if heard.retained}
         assert kept == {discovery_topic("homeassistant", "dining-room"), "emomusic/dining-room/availability"}
+    with stepping(renamed, file, announces=False):
+        wait_until(lambda: not hub.entities() and not hub.devices(), "the device to be gone")
+    assert hub.complaints() == []
+
+
+@pytest.mark.parametrize("while_off", [False, True], ids=["home assistant on", "home assistant off"])
+def test_a_device_that_is_renamed_keeps_its_entities_and_what_was_set_of_them(
+    hub: Hub, hub_broker: Broker, tmp_path: Path, while_off: bool
+) -> None:
+    """The same registry entries, one customised by its owner, fed and commanded by the topics of the new name."""
+    file = tmp_path / "home-assistant.json"
+    first = BrokerSettings(port=hub_broker.port, node="kitchen", device_id="5f0c19aeb7d2")
+    renamed = replace(first, node="dining-room")
+    with stepping(first, file):
+        shows(hub, "sensor.emomusic_kitchen_valence", "1.5")
+        wait_until(lambda: len(hub.entities()) == len(components(first)), "every entity")
+        own = {"entity_id": "sensor.emomusic_kitchen_valence", "name": "Feels like", "new_entity_id": "sensor.my_own"}
+        hub.ask({"type": "config/entity_registry/update", **own})
+        shows(hub, "sensor.my_own", "1.5")
+        before = hub.registry()
+    if while_off:
+        hub.stop()
+    with stepping(renamed, file) as device:
+        if while_off:
+            wait_until(lambda: device.reason() == "", "the connection")
+            hub.start()
+        wait_until(lambda: list(hub.devices()) == ["Emomusic dining-room"], lambda: f"one device: {hub.devices()}")
+        device.change(stable=StableAffect(ValenceArousal(-0.75, 3.5), ValenceArousal(0.04, 0.01), (False, False), 0.1))
+        shows(hub, "sensor.my_own", "-0.75")
+        hub.call("button.press", "button.emomusic_kitchen_skip")
+        wait_until(lambda: Skip() in device.heard, "the command")
+        assert hub.registry() == before
+        assert hub.states()["sensor.my_own"]["attributes"]["friendly_name"].endswith("Feels like")
+        with Listener(hub_broker) as listener:
+            listener.barrier()
+            kept = {heard.topic for heard in listener.all() if heard.retained}
+        assert kept == {discovery_topic("homeassistant", "5f0c19aeb7d2"), "emomusic/dining-room/availability"}
     with stepping(renamed, file, announces=False):
         wait_until(lambda: not hub.entities() and not hub.devices(), "the device to be gone")
     assert hub.complaints() == []

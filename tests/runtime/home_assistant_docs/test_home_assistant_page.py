@@ -25,7 +25,6 @@ from sample_snapshot import SNAPSHOT
 
 from emomusic_edge.config import load_config
 from emomusic_edge.contracts import Command, Mode, SetCamera, SetMode, SetVolume
-from emomusic_edge.runtime.app.outside import broker_settings
 from emomusic_edge.runtime.home_assistant.components import components
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
 from emomusic_edge.runtime.mqtt.messages import StateMessage
@@ -188,7 +187,7 @@ def test_plaintext_as_the_page_has_it_is_let_through(tmp_path: Path) -> None:
     (config,) = blocks(section(text_of(PAGE), "A broker that has no TLS yet"), "toml")
     file = tmp_path / "config.toml"
     file.write_text(config)
-    settings = broker_settings(load_config(file, {"mqtt.host": "homeassistant.local"}).mqtt)
+    settings = BrokerSettings.of(load_config(file, {"mqtt.host": "homeassistant.local"}).mqtt)
     assert (settings.tls, settings.port) == (False, 1883)
 
 

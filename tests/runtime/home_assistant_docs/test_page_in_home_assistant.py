@@ -111,43 +111,69 @@ def test_quiet_hours_begin_and_end(house: House, device: SteppingDevice) -> None
     assert device.heard[2:] == [SetVolume(0.5), SetMode(Mode.MIRROR)]
 
 
-def test_quiet_hours_reach_a_device_that_comes_back_at_night(house: House, tmp_path: Path) -> None:
+def test_a_device_that_was_away_when_the_night_began_is_made_quiet_when_it_comes(house: House, tmp_path: Path) -> None:
     now = datetime.now(timezone.utc)
-    night = {"from_time": clock_time(now - timedelta(hours=1)), "to_time": clock_time(now + timedelta(hours=1))}
     house.shows(f"select.{ROOM}_mode", "unavailable")
-    house.automate("quiet_hours", **night, long_absence=0)
+    soon = {"from_time": clock_time(now + timedelta(seconds=5)), "to_time": clock_time(now + timedelta(hours=1))}
+    house.automate("quiet_hours", **soon)
+    wait_until(lambda: house.runs("quiet_hours") == RUNNING, "the night")
     with stepping(house.settings, tmp_path / "home-assistant.json") as device:
         wait_until(lambda: SetMode(Mode.CALM) in device.heard, lambda: f"quiet; heard {device.heard}")
         house.shows(f"select.{ROOM}_mode", "calm")
-    house.shows(f"select.{ROOM}_mode", "unavailable")
-    runs = house.runs("quiet_hours")
+        assert device.heard == [SetVolume(0.2), SetMode(Mode.CALM)]
+
+
+def test_a_quiet_device_that_starts_anew_at_night_is_made_quiet_again(house: House, tmp_path: Path) -> None:
+    file = tmp_path / "home-assistant.json"
+    house.automate("quiet_hours", **in_the_night())
+    with stepping(house.settings, file):
+        house.shows(f"select.{ROOM}_mode", "mirror")
+        house.hub.call("select.select_option", f"select.{ROOM}_mode", option="calm")
+        house.shows(f"select.{ROOM}_mode", "calm")
+    went_away(house)
+    with stepping(house.settings, file) as device:
+        wait_until(lambda: SetMode(Mode.CALM) in device.heard, lambda: f"quiet; heard {device.heard}")
+        house.shows(f"select.{ROOM}_mode", "calm")
+        assert device.heard == [SetVolume(0.2), SetMode(Mode.CALM)]
+    went_away(house)
     # One that is off when it comes back stays off.
-    device = SteppingDevice(house.settings, tmp_path / "home-assistant.json")
+    device = SteppingDevice(house.settings, file)
     device.change(mode=Mode.OFF)
     device.start()
     try:
-        house.shows(f"select.{ROOM}_mode", "off")
-        wait_until(lambda: house.runs("quiet_hours") not in (runs, RUNNING), "the automation to have looked")
+        has_looked(house, "off")
         assert device.heard == []
     finally:
         device.close()
 
 
-def test_what_was_chosen_at_night_outlives_a_short_absence(house: House, tmp_path: Path) -> None:
-    now = datetime.now(timezone.utc)
-    night = {"from_time": clock_time(now - timedelta(hours=1)), "to_time": clock_time(now + timedelta(hours=1))}
+def test_what_was_chosen_at_night_outlives_any_absence(house: House, tmp_path: Path) -> None:
     file = tmp_path / "home-assistant.json"
+    house.automate("quiet_hours", **in_the_night())
     with stepping(house.settings, file):
         house.shows(f"select.{ROOM}_mode", "mirror")
-        house.automate("quiet_hours", **night)
-    house.shows(f"select.{ROOM}_mode", "unavailable")
+    went_away(house)
     with stepping(house.settings, file) as device:
-        house.shows(f"select.{ROOM}_mode", "mirror")
-        runs = house.runs("quiet_hours")
-        # It looks at every start of the night; that nothing ran between is told by the run that this begins.
-        house.hub.call("automation.trigger", "automation.quiet_hours", skip_condition=False)
-        wait_until(lambda: house.runs("quiet_hours") not in (runs, RUNNING), "the automation to have looked")
+        has_looked(house, "mirror")
         assert device.heard == []
+
+
+def in_the_night() -> dict[str, str]:
+    """Quiet hours that began an hour ago."""
+    now = datetime.now(timezone.utc)
+    return {"from_time": clock_time(now - timedelta(hours=1)), "to_time": clock_time(now + timedelta(hours=1))}
+
+
+def went_away(house: House) -> None:
+    """The device is gone, and the automation waits for it."""
+    house.shows(f"select.{ROOM}_mode", "unavailable")
+    wait_until(lambda: house.runs("quiet_hours") == RUNNING, "the automation to wait")
+
+
+def has_looked(house: House, mode: str) -> None:
+    """The device is back in this mode, and the automation has seen it."""
+    house.shows(f"select.{ROOM}_mode", mode)
+    wait_until(lambda: house.runs("quiet_hours") != RUNNING, "the automation to have looked")
 
 
 class Clock:

@@ -29,6 +29,7 @@ from emomusic_edge.runtime.mqtt.messages import (
     ClaimMessage,
     DeviceFacts,
     HealthMessage,
+    LineNow,
     ModelFact,
     MusicMessage,
     StateMessage,
@@ -173,6 +174,15 @@ def test_health_tells_what_is_wrong_but_not_of_the_broker_it_came_through() -> N
     degraded = health_message(replace(SNAPSHOT, reasons=reasons), AT)
     assert degraded.status == "degraded"
     assert degraded.reasons == {"camera": "/dev/video0 does not answer"}
+
+
+def test_health_tells_how_long_the_run_has_lasted_and_what_is_wrong_with_the_line_it_comes_by() -> None:
+    assert health_message(SNAPSHOT, AT).uptime_s is None
+    told = health_message(
+        replace(SNAPSHOT, reasons={"broker": "was away"}), AT, FACTS, LineNow(61.04, "no claim comes")
+    )
+    assert (told.uptime_s, told.status, told.reasons) == (61.0, "degraded", {"broker": "no claim comes"})
+    assert health_message(SNAPSHOT, AT, FACTS, LineNow(0.0)).status == "ok"
 
 
 def test_health_tells_the_pace_and_a_limit_is_no_fault() -> None:

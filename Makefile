@@ -24,9 +24,10 @@ help: ## what can be made
 demo: $(VENV)/.installed ## set up everything and run: camera or demo clip in, music out
 	@$(BIN)/emomusic-edge demo $(ARGS)
 
+# Two at a time, each with one thread: more threads than cores wait for each other.
 test: $(VENV)/.installed-export broker systemd-analyze sound-server strace ssh-keygen lint types oracle rtx ## set up everything and pass the tests
 	MEDIAPIPE_PYTHON=$(wildcard $(CURDIR)/$(ORACLE)/bin/python) \
-	TENSORRT_RTX_PYTHON=$(wildcard $(CURDIR)/$(RTX)/bin/python) $(BIN)/pytest -n 2 --dist loadfile
+	TENSORRT_RTX_PYTHON=$(wildcard $(CURDIR)/$(RTX)/bin/python) OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 test-fast: $(VENV)/.installed-test ## only what needs no broker, no other environment and no minutes
 	$(BIN)/pytest -m "not slow and not broker and not peer and not wheel"

@@ -7,7 +7,6 @@ import sys
 import traceback
 
 from emomusic_edge.errors import EmomusicError
-from emomusic_edge.missing_package import missing_package
 
 USAGE_EXIT_CODE = 2
 # EX_SOFTWARE and EX_IOERR of sysexits.h; 128 + SIGINT, as a shell has it.
@@ -32,8 +31,13 @@ def report(error: Exception, *, debug: bool = False) -> int:
     if isinstance(error, EmomusicError):
         _screen(_title_of(error), str(error), error.mend)
         return error.exit_code
-    if isinstance(error, ModuleNotFoundError) and (missing := missing_package(error)) is not None:
-        return report(missing)
+    if isinstance(error, ModuleNotFoundError):
+        # What a `--help` has no use for.
+        from emomusic_edge.missing_package import missing_package
+
+        missing = missing_package(error)
+        if missing is not None:
+            return report(missing)
     if isinstance(error, OSError):
         _screen("System error", str(error), "" if debug else "--debug shows where it came from.")
         return SYSTEM_EXIT_CODE

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import random
 import struct
+import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 
 from fuzz_targets import Target, repacked
@@ -20,18 +23,27 @@ def mutated(target: Target, good: Sequence[bytes], draw: random.Random) -> bytes
     """One strange input."""
     data = draw.choice(good)
     if data[:2] == b"PK" and draw.random() < 0.7:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = archive.namelist()
-        # What tells the rest how to be read is the most rewarding to change.
-        telling = [name for name in names if name.endswith(("data.pkl", "header.npy"))] or names
-        member = draw.choice(telling if draw.random() < 0.6 else names)
-        change = functools.partial(_several, target=target, good=good, draw=draw)
-        try:
-            data = repacked(data, member, change, deflate=draw.random() < 0.1)
-        except (zipfile.BadZipFile, RuntimeError, ValueError):
-            data = _several(data, target, good, draw)
-        return data if draw.random() < 0.8 else _several(data, target, good, draw)
+        # One that is broken already cannot be taken apart; it is changed as it stands.
+        with contextlib.suppress(zipfile.BadZipFile, RuntimeError, ValueError, OSError, EOFError, zlib.error):
+            data = _with_a_changed_member(data, target, good, draw)
+            if draw.random() < 0.8:
+                return data
     return _several(data, target, good, draw)
+
+
+def _with_a_changed_member(data: bytes, target: Target, good: Sequence[bytes], draw: random.Random) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = archive.namelist()
+    if not names:
+        return data
+    # What tells the rest how to be read is the most rewarding to change.
+    telling = [name for name in names if name.endswith(("data.pkl", "header.npy"))] or names
+    member = draw.choice(telling if draw.random() < 0.6 else names)
+    change = functools.partial(_several, target=target, good=good, draw=draw)
+    with warnings.catch_warnings():
+        # A name that stands twice is a warning of zipfile's writer.
+        warnings.simplefilter("ignore")
+        return repacked(data, member, change, deflate=draw.random() < 0.1)
 
 
 def _several(data: bytes, target: Target, good: Sequence[bytes], draw: random.Random) -> bytes:

@@ -1,8 +1,8 @@
 """Signatures of model bundles and music indexes: made with a key of one's own, asked for where the settings say so.
 
-OpenSSH does the work (`ssh-keygen -Y`, 8.1 and later), offline and with keys that people have: nothing is added to what
-a run imports. A bundle's signature is one of its manifest, which holds the sha256 of each file beside it; an index's is
-one of the whole file. It stands beside what was signed, with `.sig` behind the name.
+OpenSSH does the work (`ssh-keygen -Y`; from 8.2 on it finds a key's owner), offline and with keys that people have:
+nothing is added to what a run imports. A bundle's signature is one of its manifest, which holds the sha256 of each file
+beside it; an index's is one of the whole file. It stands beside what was signed, with `.sig` behind the name.
 """
 
 from __future__ import annotations

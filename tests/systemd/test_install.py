@@ -272,8 +272,8 @@ def test_a_starter_set_that_is_there_is_not_made_again(machine: Machine) -> None
 
 
 def test_a_python_that_the_service_cannot_see_is_refused(machine: Machine) -> None:
-    hidden = {machine.places.environment: Path("/root/pythons/bin/python3")}
-    with pytest.raises(ServiceError, match=r"cannot see /root/pythons") as told:
+    hidden = {machine.places.environment: Path("/home/maker/pythons/bin/python3")}
+    with pytest.raises(ServiceError, match=r"cannot see /home/maker/pythons") as told:
         _running(machine, found={"out_of_sight": hidden})
     assert "--python" in told.value.mend
 

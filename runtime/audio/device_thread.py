@@ -42,6 +42,7 @@ class DeviceThread:
         # What the device does, when to try it again, which change of song came before it was there.
         self._done = Wish()
         self._retry_at_s = 0.0
+        self._opened_at_s = time.monotonic()
         self._moved_at_s = time.monotonic()
         self._late_ticket = 0
 
@@ -67,7 +68,11 @@ class DeviceThread:
                 self._turn()
             except Exception as error:
                 logger.exception("the player's thread failed; the audio device is taken anew")
-                self._lose(f"playing failed ({type(error).__name__}: {error}); the audio device is taken anew")
+                self._lose(
+                    f"playing failed ({type(error).__name__}: {error}); the audio device is taken anew",
+                    # An error that comes again at once is not tried again at once.
+                    retry_s=0.0 if time.monotonic() - self._opened_at_s > self._retry_s else None,
+                )
         self._release()
 
     def _turn(self) -> None:
@@ -106,6 +111,7 @@ class DeviceThread:
                 logger.info("the audio device is back")
             shared.open = True
             shared.reason = ""
+            self._opened_at_s = time.monotonic()
             # Below any volume and ticket there is: all is to be told to the fresh device.
             self._done = Wish(ticket=-1, volume=-1.0)
             self._late_ticket = shared.wish.ticket

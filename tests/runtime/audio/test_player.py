@@ -358,6 +358,27 @@ def test_an_error_nobody_foresaw_is_told_and_survived(player: MusicPlayer, fake:
     assert fake.close_calls == closes + 1
 
 
+def test_after_an_error_the_device_is_taken_at_once_but_not_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first error finds a device that was long well; the next ones find it just taken."""
+    retry_s = 1.5
+    broken = FakeMixer(decodes)
+    monkeypatch.setattr(broken, "load", lambda path: 1 / 0)
+    opened_s: list[float] = []
+    take = broken.open
+    monkeypatch.setattr(broken, "open", lambda: (opened_s.append(time.monotonic()), take())[1])
+    player = MusicPlayer(broken, retry_s=retry_s)
+    player.start()
+    try:
+        time.sleep(1.1 * retry_s)
+        player.play(segment("one"), 0.0)
+        asked_s = time.monotonic()
+        wait_for(lambda: len(opened_s) >= 3)
+    finally:
+        player.close()
+    assert opened_s[1] - asked_s < retry_s
+    assert opened_s[2] - opened_s[1] >= 0.99 * retry_s
+
+
 def test_close_lets_go_and_may_be_called_at_any_time(fake: FakeMixer) -> None:
     MusicPlayer(fake).close()
     assert fake.close_calls == 0

@@ -2,7 +2,8 @@
 
 For each format: 20 skips to random places, each timed from the call of Player.play to the file's sample at which the
 new song has half its amplitude (so with opening, seeking, decoding, mixing and the fade); the processor time of 10 s of
-playing as a share of one core; what the process grew by. SDL writes the file in pieces of 23 ms.
+playing as a share of one core; what the process grew by. SDL takes 12 ms at a time, and the file that it writes grows
+by 23 ms at a time (4096 bytes), so that a skip is told up to 23 ms too long.
 
     python benchmarks/playback.py [FORMAT …]
 """

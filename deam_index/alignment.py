@@ -1,8 +1,8 @@
 """Aligns the two scales of affect: a point of a person (FindingEmo) to the point of music (DEAM) that matches it.
 
 The map decides variety. Over 20,000 queries drawn from FindingEmo's annotations, the nearest songs of DEAM amount to
-some 90 of 1,802 (exp of the entropy) under `linear`, since most of the plane holds no music, and to some 700 under
-`standardise`.
+some 90 of 1,802 (exp of the entropy) under `linear`, since most of the plane holds no music, to some 700 under
+`standardise`, and to some 760 under `quantile`, which is why it is the default: docs/music-index.md weighs it.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ class AlignmentMethod(str, Enum):
     """Rank for rank: where x ranks among FindingEmo's ratings, looked up in the index's quantiles."""
 
 
+DEFAULT_METHOD = AlignmentMethod.QUANTILE
+"""What `run` uses where `music.alignment` is not set."""
+
+
 class Alignment:
     """One method, made ready for one index.
 
@@ -44,7 +48,7 @@ class Alignment:
         method: which one.
     """
 
-    def __init__(self, index: MusicIndex, method: AlignmentMethod = AlignmentMethod.STANDARDISE) -> None:
+    def __init__(self, index: MusicIndex, method: AlignmentMethod = DEFAULT_METHOD) -> None:
         self.method = method
         self._mean = index.reference_mean
         self._sd = index.reference_sd
@@ -87,3 +91,28 @@ RATINGS_GIVEN = tuple(
     for counts, low in ((_VALENCE_COUNTS, FINDINGEMO.low.valence), (_AROUSAL_COUNTS, FINDINGEMO.low.arousal))
 )
 """FindingEmo's ratings and how often each was given: valence, then arousal."""
+
+PEOPLE_KEY = "people"
+
+
+def people_reference() -> str:
+    """What the mappings take people's affect to be like, as an index's provenance keeps it beside its own statistics.
+
+    `standardise` uses mean and sd, `quantile` the counts, `linear` the bounds.
+    """
+    (_, valence), (_, arousal) = RATINGS_GIVEN
+    axes = []
+    for axis, counts in enumerate((valence, arousal)):
+        bounds = f"{FINDINGEMO.low[axis]:g}..{FINDINGEMO.high[axis]:g}"
+        told = f"mean {FINDINGEMO.mean[axis]:g}, sd {FINDINGEMO.sd[axis]:g}"
+        axes.append(f"{('valence', 'arousal')[axis]} {bounds}, {told}, counts {' '.join(f'{n:g}' for n in counts)}")
+    return f"{FINDINGEMO.name}: {'; '.join(axes)}"
+
+
+def other_people(index: MusicIndex) -> str:
+    """The reference of people that an index was made with, where it is another than the one in use; "" if it is not.
+
+    An index that states none, an older one, gives "".
+    """
+    stated = (text for key, text in index.provenance.items() if key.rpartition(": ")[2] == PEOPLE_KEY)
+    return next((text for text in stated if text != people_reference()), "")

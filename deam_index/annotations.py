@@ -15,28 +15,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emomusic_edge.affect import DEAM
 from emomusic_edge.contracts import ValenceArousal
 from emomusic_edge.errors import IndexFileError
 
+from .annotated_scale import RatedTable, in_music_units
 from .csv_rows import SourceFile, is_number, rows_of, song_number
 from .deam_source import MEND as _MEND
 from .deam_source import find_deam
 from .deam_titles import read_titles
+from .scale import RatingScale
 from .song_level import read_song_level
 
 STEP_S = 0.5
-
-# A file in -10..10 has most of its values outside -1..1 (DEAM's, times ten: 74 % of valence and 77 % of arousal), a
-# file in -1..1 with slips has few.
-_TENFOLD_SHARE = 0.25
-
-# Ratings on -3..3 or -5..5 have most of theirs outside -1..1 too; DEAM's, times ten, reach -8.3 and 9.0.
-_TENFOLD_LEAST = 5.0
-
-# Of DEAM's songs 57 % have no valence below zero and 58 % no arousal. That none of so many has one happens by chance
-# once in twelve million files; on 0..1 it is always so.
-_TELLING_SONGS = 30
 
 _SAMPLE = re.compile(r"sample_(\d{1,9})ms", re.ASCII)
 
@@ -67,6 +57,7 @@ class AnnotationSet:
         song_level: the rating of the whole song, -1..1, by song id.
         song_level_sha256: of the files that these stand in, by name.
         titles: what to show, by song id.
+        scale: what the dynamic values were on before they were brought to -1..1.
     """
 
     songs: tuple[SongAnnotation, ...]
@@ -75,40 +66,39 @@ class AnnotationSet:
     song_level: Mapping[int, ValenceArousal] = field(default_factory=dict)
     song_level_sha256: Mapping[str, str] = field(default_factory=dict)
     titles: Mapping[int, str] = field(default_factory=dict)
+    scale: str = "-1..1"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Table:
-    file: SourceFile
-    first_s: float
-    rows: dict[int, NDArray[np.float64]]  # in -1..1, NaN where a cell is empty
-    tenfold: bool | None  # None where no cell is filled
-    note: str
-
-
-def read_annotations(place: Path) -> AnnotationSet:
+def read_annotations(place: Path, scale: RatingScale | None = None) -> AnnotationSet:
     """Read what a folder, or a .zip archive, of DEAM holds.
 
     A song ends, for both axes, with the last instant that both have: nine songs of DEAM differ in length, and two of
     these have one stray valence long after their end. Files in -10..10 are recognised and divided by ten.
 
+    Args:
+        place: the folder or archive.
+        scale: what the two dynamic files are on; None to tell -1..1 from -10..10 (see annotated_scale.py).
+
     Raises:
         IndexFileError: a file is missing or of another layout, a cell is no number or out of range (file, row and
-            column are named), a file is on another scale, or the two dynamic files are not on the same scale or do
-            not hold the same songs and instants.
+            column are named), a file is on another scale or on one that cannot be told, or the two dynamic files
+            are not on the same scale or do not hold the same songs and instants.
     """
     files = find_deam(place)
     songs: tuple[SongAnnotation, ...] = ()
     notes: tuple[str, ...] = ()
     sha256 = {}
+    on = "-1..1"
     song_level = read_song_level(files.song_level)
     if files.valence is not None and files.arousal is not None:
-        songs, notes = _dynamic(files.valence, files.arousal)
+        songs, on, notes = _dynamic(files.valence, files.arousal, scale)
         sha256 = {file.name: file.sha256 for file in (files.valence, files.arousal)}
         if not songs and not song_level:
             raise IndexFileError(
                 f"{files.valence.shown} and {files.arousal.shown} share no annotated instant.", mend=_MEND
             )
+    elif scale is not None:
+        notes = ("a scale was declared, but there are song-level ratings only, which are on 1..9",)
     titles, title_notes = read_titles(files.metadata)
     return AnnotationSet(
         songs,
@@ -117,22 +107,21 @@ def read_annotations(place: Path) -> AnnotationSet:
         song_level,
         {file.name: file.sha256 for file in files.song_level},
         titles,
+        on,
     )
 
 
-def _dynamic(valence_file: SourceFile, arousal_file: SourceFile) -> tuple[tuple[SongAnnotation, ...], tuple[str, ...]]:
-    valence, arousal = _read_table(valence_file), _read_table(arousal_file)
+def _dynamic(
+    valence_file: SourceFile, arousal_file: SourceFile, scale: RatingScale | None
+) -> tuple[tuple[SongAnnotation, ...], str, tuple[str, ...]]:
+    valence, arousal = _read_table(valence_file, axis=0), _read_table(arousal_file, axis=1)
     if valence.first_s != arousal.first_s:
         raise IndexFileError(
             f"{valence_file.shown} starts at {valence.first_s} s and {arousal_file.shown} at {arousal.first_s} s; "
             "the same first instant was expected.",
             mend=_MEND,
         )
-    if None not in (valence.tenfold, arousal.tenfold) and valence.tenfold != arousal.tenfold:
-        ten, one = (valence, arousal) if valence.tenfold else (arousal, valence)
-        raise IndexFileError(
-            f"{ten.file.shown} is in -10..10 and {one.file.shown} in -1..1; the same scale was expected.", mend=_MEND
-        )
+    valence, arousal, on, notes = in_music_units(valence, arousal, scale)
     if odd := sorted(valence.rows.keys() ^ arousal.rows.keys()):
         raise IndexFileError(
             f"{len(odd)} songs (the first: {odd[0]}) stand in only one of {valence_file.shown} and "
@@ -147,10 +136,9 @@ def _dynamic(valence_file: SourceFile, arousal_file: SourceFile) -> tuple[tuple[
             songs.append(SongAnnotation(song_id, valence.first_s, values))
         else:
             without.append(song_id)
-    notes = [table.note for table in (valence, arousal) if table.note]
     if without:
-        notes.append(f"without an instant that both axes have: songs {', '.join(map(str, without))}")
-    return tuple(songs), tuple(notes)
+        notes += (f"without an instant that both axes have: songs {', '.join(map(str, without))}",)
+    return tuple(songs), str(on), notes
 
 
 def _shared(valence: NDArray[np.float64], arousal: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -162,7 +150,7 @@ def _shared(valence: NDArray[np.float64], arousal: NDArray[np.float64]) -> NDArr
     return values[: present[-1] + 1] if len(present) else values[:0]
 
 
-def _read_table(file: SourceFile) -> _Table:
+def _read_table(file: SourceFile, *, axis: int) -> RatedTable:
     rows: dict[int, NDArray[np.float64]] = {}
     lines: dict[int, int] = {}
     lines_and_cells = rows_of(file, mend=_MEND)
@@ -171,12 +159,16 @@ def _read_table(file: SourceFile) -> _Table:
     for line, cells in lines_and_cells:
         song_id = song_number(file, line, cells[0], mend=_MEND)
         if song_id in rows:
-            raise IndexFileError(f"{file.shown} row {line}: song {song_id} stands there twice.", mend=_MEND)
+            raise IndexFileError(
+                f"{file.shown} row {line}, column song_id: song {song_id} stands there twice, first in "
+                f"row {lines[song_id]}.",
+                mend=_MEND,
+            )
         rows[song_id] = _numbers(file.shown, line, header, cells)
         lines[song_id] = line
     if not rows:
         raise IndexFileError(f"{file.shown} holds no song.", mend=_MEND)
-    return _in_deam_units(file, header, first_s, rows, lines)
+    return RatedTable(file, axis, header, first_s, rows, lines)
 
 
 def _first_instant_s(path: str, header: list[str]) -> float:
@@ -210,49 +202,8 @@ def _numbers(path: str, line: int, header: list[str], cells: list[str]) -> NDArr
             continue
         if not is_number(text):
             raise IndexFileError(
-                f"{path} row {line}, column {header[column + 1]} is {cell!r}; a number in -1..1 was expected.",
+                f"{path} row {line}, column {header[column + 1]} is {cell!r}; a number was expected.",
                 mend=_MEND,
             )
         values[column] = float(text)
     return values
-
-
-def _in_deam_units(
-    file: SourceFile,
-    header: list[str],
-    first_s: float,
-    rows: dict[int, NDArray[np.float64]],
-    lines: dict[int, int],
-) -> _Table:
-    everything = np.concatenate(list(rows.values()))
-    everything = everything[~np.isnan(everything)]
-    if not len(everything):
-        return _Table(file, first_s, rows, tenfold=None, note="")
-    unit = DEAM.high.valence
-    low, high = float(everything.min()), float(everything.max())
-    tenfold = float((np.abs(everything) > unit).mean()) >= _TENFOLD_SHARE
-    if tenfold and (low >= 0 or high <= 0 or max(-low, high) <= _TENFOLD_LEAST):
-        raise _another_scale(file, low, high)
-    limit = 10 * unit if tenfold else unit
-    for song, values in rows.items():
-        outside = np.flatnonzero(np.abs(values) > limit)
-        if len(outside):
-            column = int(outside[0])
-            raise IndexFileError(
-                f"{file.shown} row {lines[song]}, column {header[column + 1]} is {values[column]:g}; "
-                f"{-limit:g}..{limit:g} was expected.",
-                mend=_MEND,
-            )
-    if low >= 0 and sum(bool((values >= 0).any()) for values in rows.values()) >= _TELLING_SONGS:
-        raise _another_scale(file, low, high)
-    if not tenfold:
-        return _Table(file, first_s, rows, tenfold, note="")
-    note = f"{file.name} holds values from {low:g} to {high:g}: read as -10..10 and divided by ten"
-    return _Table(file, first_s, {song: values / 10 for song, values in rows.items()}, tenfold, note)
-
-
-def _another_scale(file: SourceFile, low: float, high: float) -> IndexFileError:
-    return IndexFileError(
-        f"{file.shown} holds values from {low:g} to {high:g}: neither -1..1 nor -10..10, which were expected.",
-        mend="Bring valence and arousal to -1..1, 0 in the middle of the scale that they were rated on.",
-    )

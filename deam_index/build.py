@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from emomusic_edge.contracts import ValenceArousal
 from emomusic_edge.errors import IndexFileError, MissingExtraError
 
+from .alignment import PEOPLE_KEY, people_reference
 from .annotations import STEP_S, AnnotationSet, SongAnnotation
 from .music_index import MusicIndex
 from .windows import OVERLAP, WINDOW_S, windows_of
@@ -87,7 +88,8 @@ def build_index(annotations: AnnotationSet, *, sound_end_s: Mapping[int, float] 
         reference_quantiles=quantiles,
         provenance={
             "made_by": "emomusic-edge index build",
-            "scale": "as annotated, -1..1 per axis",
+            PEOPLE_KEY: people_reference(),
+            "scale": "as annotated, -1..1 per axis" if annotations.scale == "-1..1" else _rescaled(annotations.scale),
             "windows": f"{WINDOW_S:g} s, {OVERLAP:.0%} overlap, mean over the annotated instants",
             **({"citation": CITATION, "licence": LICENCE_NOTE} if is_deam else {}),
             "notes": "; ".join((*annotations.notes, *_whole_song_notes(whole))),
@@ -144,6 +146,10 @@ def _whole_song_notes(whole: list[_Song]) -> tuple[str, ...]:
         return ()
     told = "one window over the whole song, from its song-level rating (1..9, 5 taken as 0)"
     return (f"{told}: {len(whole)} songs, the first {whole[0].song_id}",)
+
+
+def _rescaled(scale: str) -> str:
+    return f"annotated on {scale}, mapped to -1..1"
 
 
 def _reference_values(annotations: AnnotationSet) -> NDArray[np.float64]:

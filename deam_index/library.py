@@ -12,6 +12,7 @@ import numpy as np
 from emomusic_edge.affect import DEAM
 from emomusic_edge.errors import IndexFileError
 
+from .alignment import PEOPLE_KEY, people_reference
 from .audio_files import AudioRoots
 from .build import reference_of
 from .csv_rows import SourceFile
@@ -133,6 +134,7 @@ def build_library(
         reference_quantiles=quantiles,
         provenance={
             "made_by": "emomusic-edge index build --csv",
+            PEOPLE_KEY: people_reference(),
             "scale": f"rated on {scale}, mapped to -1..1",
             "windows": "as rated; a row without start and end is one window over the whole song",
             "notes": "; ".join(notes),

@@ -64,13 +64,14 @@ def read_library(file: SourceFile, scale: RatingScale, audio_folder: Path) -> li
         audio_folder: what relative paths start from; absolute ones must lie inside it.
 
     Raises:
-        IndexFileError: a column is missing or there twice, or a cell is not what it should be; file, row and column
-            are named.
+        IndexFileError: a column is missing or there twice, a cell is not what it should be, or a stretch stands there
+            twice; file, row and column are named.
     """
     rows = rows_of(file, mend=MEND, delimiter=_delimiter(file))
     header = next(rows, (1, []))[1]
     places = _places(file, header)
     found = []
+    first_lines: dict[tuple[str, float, float | None], int] = {}
     for line, cells in rows:
         if len(cells) > len(header):
             raise IndexFileError(
@@ -83,6 +84,13 @@ def read_library(file: SourceFile, scale: RatingScale, audio_folder: Path) -> li
             for axis, name in enumerate(("valence", "arousal"))
         )
         path = _inside(file, line, row["path"], audio_folder)
+        first = first_lines.setdefault((path, start_s, end_s), line)
+        if first != line:
+            raise IndexFileError(
+                f"{file.shown} row {line}, column path: {path} stands there twice with the same start and "
+                f"end, first in row {first}.",
+                mend="Keep one of the two rows.",
+            )
         title, artist = plain(row.get("title", "")), plain(row.get("artist", ""))
         found.append(RatedStretch(line, path, start_s, end_s, valence, arousal, title, artist))
     if not found:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from emomusic_edge.contracts import ValenceArousal
 from emomusic_edge.errors import IndexFileError
 
+from .alignment import PEOPLE_KEY, people_reference
 from .audio_files import AudioRoots
 from .build import QUANTILES
 from .music_index import MusicIndex
@@ -96,6 +97,7 @@ def merge(parts: Sequence[Part], *, name: str = "merged") -> Merged:
             reference_quantiles=quantiles,
             provenance={
                 "made_by": "emomusic-edge index merge",
+                PEOPLE_KEY: people_reference(),
                 "parts": "; ".join(
                     f"{part.label}: {part.index.name}, {part.index.window_count} windows, {part.index.song_count} songs"
                     for part in parts

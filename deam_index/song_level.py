@@ -27,6 +27,7 @@ def read_song_level(files: Iterable[SourceFile]) -> dict[int, ValenceArousal]:
             in two; file, row and column are named.
     """
     ratings: dict[int, ValenceArousal] = {}
+    first_places: dict[int, str] = {}
     for file in files:
         rows = rows_of(file, mend=MEND)
         header = [name.strip() for name in next(rows, (1, []))[1]]
@@ -42,7 +43,12 @@ def read_song_level(files: Iterable[SourceFile]) -> dict[int, ValenceArousal]:
                 )
             song_id = song_number(file, line, cells[places[0]], mend=MEND)
             if song_id in ratings:
-                raise IndexFileError(f"{file.shown} row {line}: song {song_id} stands there twice.", mend=MEND)
+                raise IndexFileError(
+                    f"{file.shown} row {line}, column song_id: song {song_id} stands there twice, first in "
+                    f"{first_places[song_id]}.",
+                    mend=MEND,
+                )
+            first_places[song_id] = f"{file.name} row {line}"
             valence, arousal = (
                 _to_deam(number_in(file, line, name, cells[place], LOW, HIGH, mend=MEND))
                 for name, place in zip(COLUMNS[1:], places[1:], strict=True)

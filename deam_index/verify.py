@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from emomusic_edge.errors import MissingExtraError
 
+from .alignment import other_people, people_reference
 from .audio_files import AudioRoots
 from .csv_rows import SourceFile
 from .music_index import MusicIndex
@@ -42,6 +43,13 @@ def check_sources(index: MusicIndex, sources: Iterable[SourceFile]) -> Iterator[
             yield Problem(
                 source.shown, f"sha256 {source.sha256[:16]}… found, {recorded[source.name][:16]}… in the index"
             )
+
+
+def check_people(index: MusicIndex) -> Iterator[Problem]:
+    """Compare the reference of people that the index was made with, with the one that mappings use now."""
+    if other := other_people(index):
+        told = f"the index was made for other people ({other}); mappings use {people_reference()}"
+        yield Problem("reference statistics", told)
 
 
 def check_audio(

@@ -6,6 +6,7 @@ A small JSON file a person in the data folder, written by `emomusic-edge calibra
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,6 +33,14 @@ MAX_SD = 0.8
 _MEND = "Sit in the light, look at the camera with a resting face for the whole minute, and run it again."
 
 
+@dataclass(frozen=True, slots=True)
+class ModelHashes:
+    """The sha256 of the `model.onnx` of the two models that a feeling comes from; empty where it is not known."""
+
+    face_sha256: str = ""
+    scene_sha256: str = ""
+
+
 class Calibration(BaseModel):
     """One person's neutral minute.
 
@@ -43,6 +52,8 @@ class Calibration(BaseModel):
         shift_valence, shift_arousal: added to what is felt before music is sought; at most MAX_SHIFT off zero.
         sure_frames: how many frames it rests on.
         seconds: how long they span.
+        face_sha256, scene_sha256: of the `model.onnx` that they were seen with; empty in a file from before these were
+            kept.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
@@ -57,6 +68,8 @@ class Calibration(BaseModel):
     shift_arousal: Annotated[float, Field(ge=-MAX_SHIFT, le=MAX_SHIFT)]
     sure_frames: Annotated[int, Field(ge=1)]
     seconds: Annotated[float, Field(ge=0)]
+    face_sha256: str = ""
+    scene_sha256: str = ""
 
     @property
     def shift(self) -> ValenceArousal:
@@ -69,6 +82,14 @@ class Calibration(BaseModel):
         wanted = (NEUTRAL.valence - self.neutral_valence, NEUTRAL.arousal - self.neutral_arousal)
         return any(abs(value) > MAX_SHIFT for value in wanted)
 
+    def made_with_others(self, models: ModelHashes) -> str:
+        """Which models of a run are others than it was made with, as a line for people; "" if none is known to be."""
+        pairs = {"face": (self.face_sha256, models.face_sha256), "scene": (self.scene_sha256, models.scene_sha256)}
+        others = [part for part, (then, now) in pairs.items() if then and now and then != now]
+        if not others:
+            return ""
+        return f"the calibration of {self.person} was made with another {' and '.join(others)} model: it is not applied"
+
     def __str__(self) -> str:
         """One line for people."""
         return (
@@ -78,10 +99,24 @@ class Calibration(BaseModel):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class AppliedCalibration:
+    """What of a person's calibration a run takes.
+
+    Attributes:
+        calibration: None where there is none, or the one that is stored does not fit.
+        reason: why the one that is stored is not applied; "" where it is, or there is none.
+    """
+
+    calibration: Calibration | None
+    reason: str = ""
+
+
 class NeutralMinute:
     """Takes the snapshots of a run, and makes a calibration of the sure ones: a face, and no axis held."""
 
-    def __init__(self) -> None:
+    def __init__(self, models: ModelHashes | None = None) -> None:
+        self._models = models or ModelHashes()
         self._sure: list[ValenceArousal] = []
         self._times_s: list[float] = []
         self._frames = 0
@@ -129,6 +164,8 @@ class NeutralMinute:
             shift_arousal=float(shift[1]),
             sure_frames=sure,
             seconds=self._times_s[-1] - self._times_s[0],
+            face_sha256=self._models.face_sha256,
+            scene_sha256=self._models.scene_sha256,
         )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emomusic_edge.contracts import AffectModel, FaceDetector
-from emomusic_edge.manifest import Manifest
+from emomusic_edge.manifest import MODEL_NAME, Manifest
+
+from .calibration import ModelHashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,19 @@ class Models:
     scene: AffectModel
     scene_manifest: Manifest
     providers: dict[str, str]
+
+    @property
+    def hashes(self) -> ModelHashes:
+        """Of the two models that a feeling comes from."""
+        return ModelHashes(self.face_manifest.files[MODEL_NAME], self.scene_manifest.files[MODEL_NAME])
+
+    def lost(self) -> str:
+        """Which of the two run on something else than they began with, for their GPU is lost; empty when none does."""
+        began = {self.scene_manifest.name: ("scene", self.scene), self.face_manifest.name: ("face", self.face)}
+        moved = [name for name, (part, model) in began.items() if model.provider != self.providers[part]]
+        if not moved:
+            return ""
+        return f"the GPU failed, {' and '.join(moved)} run on the CPU; restart the program to try the GPU again"
 
     @property
     def notice(self) -> str:

@@ -1,4 +1,4 @@
-"""Where the files are that the settings name: bundles, the music index, its audio."""
+"""Where the files are that the settings name: bundles, the music index, its audio, a calibration that fits them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from emomusic_edge.deam_index.audio_files import AudioRoots
 from emomusic_edge.deam_index.loudness_file import loudness_file_of
 from emomusic_edge.deam_index.roots_file import read_roots
 from emomusic_edge.errors import IndexFileError, ModelError
-from emomusic_edge.manifest import MANIFEST_NAME
+from emomusic_edge.manifest import MANIFEST_NAME, MODEL_NAME, read_manifest
 from emomusic_edge.paths import DataLayout, packaged_bundle, packaged_deam_index
+
+from .calibration import AppliedCalibration, ModelHashes, read_calibration
 
 MAKE_STARTERS = "emomusic-edge export starter"
 MAKE_MUSIC = "emomusic-edge index starter-music"
@@ -35,6 +37,33 @@ def find_bundle(name_or_path: str, settings: Settings) -> Path:
         f"Model bundle {name_or_path} is neither in {places[0].parent} nor in the package.",
         mend=MAKE_STARTERS if made else "Name a bundle's folder, or one of those in that folder.",
     )
+
+
+def model_hashes(settings: Settings) -> ModelHashes:
+    """Of the face and the scene model that a run takes.
+
+    Raises:
+        ModelError: a bundle or its manifest is missing or broken.
+    """
+    face, scene = (
+        read_manifest(find_bundle(name, settings)).files[MODEL_NAME]
+        for name in (settings.models.face, settings.models.scene)
+    )
+    return ModelHashes(face, scene)
+
+
+def applied_calibration(settings: Settings) -> AppliedCalibration:
+    """The calibration of `music.person`, if it was made with the models of these settings.
+
+    Raises:
+        ConfigError: its file cannot be read, or is none.
+        ModelError: there is one, and a model's bundle or manifest is missing or broken.
+    """
+    stored = read_calibration(DataLayout(settings.paths.data_dir).calibration(settings.music.person))
+    if stored is None:
+        return AppliedCalibration(None)
+    reason = stored.made_with_others(model_hashes(settings))
+    return AppliedCalibration(None if reason else stored, reason)
 
 
 def index_file(settings: Settings) -> Path:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 from emomusic_edge.affect import mood_label
 from emomusic_edge.contracts import (
-    AffectModel,
     Command,
     Dislike,
-    FaceDetector,
     Forget,
     Frame,
     Like,
     Pause,
-    Publisher,
     Resume,
     SetCamera,
     SetMode,
@@ -28,56 +25,22 @@ from emomusic_edge.contracts import (
     StateSnapshot,
 )
 
-from .capture import FrameFeed
-from .faces.primary import PrimaryFace
-from .fusion import FusionRule, fuse
-from .music import Music, MusicState
+from .fusion import fuse
+from .loop_parts import Parts
+from .music import MusicState
 from .perception import Perception
-from .privacy.paused_state import CameraWishes, KeptWishes
-from .scheduling import FramePacer, Limits, RateBudget, ScenePace
+from .privacy.paused_state import CameraWishes
+from .scheduling import FramePacer, Limits, RateBudget
 from .seldom_log import SeldomLog
-from .stabilizer import Stabilizer
-from .timing import Awoke, PassingReason, RateMeter, StageTimes, Timebase
+from .timing import Awoke, PassingReason, RateMeter, StageTimes
 
 _log = logging.getLogger(__name__)
-
-Observer = Callable[[StateSnapshot], None]
 
 # How long one wait for a frame lasts: commands are heard and a stop is seen at least this often.
 _WAIT_S = 0.1
 _REFUSAL_SHOWN_S = 30.0
 # A camera's driver gives what it kept from before a sleep with the time of now; a few pictures, read at once.
 _DRIVER_KEEPS_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the loop is made of; runtime/app/ builds it.
-
-    Attributes:
-        face_margin: what the face model wants around the face box, in box sizes.
-        scene_pace: on which frames the scene model looks anew; on every one unless another is given.
-        pacer: how often frames are worked on; at the rate that the loop is given unless another is given.
-        wishes: whether the camera may be open; where it may not, the loop begins without.
-        on_forget: what the command `forget` wipes beside what likes taught.
-    """
-
-    feed: FrameFeed
-    timebase: Timebase
-    detector: FaceDetector
-    primary: PrimaryFace
-    face_model: AffectModel
-    face_margin: float
-    scene_model: AffectModel
-    fusion: FusionRule
-    stabilizer: Stabilizer
-    music: Music
-    publisher: Publisher
-    observers: Sequence[Observer] = ()
-    scene_pace: ScenePace = field(default_factory=ScenePace)
-    pacer: FramePacer | None = None
-    wishes: KeptWishes = field(default_factory=KeptWishes)
-    on_forget: Callable[[], None] = lambda: None
 
 
 class Loop:
@@ -289,8 +252,9 @@ class Loop:
             self._refused.note(refusal, now_s)
         reasons = {
             "camera": self._parts.feed.reason or self._parts.feed.trouble or self._parts.wishes.reason,
-            "models": self._perception.reason,
+            "models": self._perception.reason or self._parts.lost_gpu(),
             "pace": self._pacer.reason,
+            "memory": self._parts.memory(now_s),
             "audio": music.reason,
             "likes": music.likes_reason,
             "broker": self._parts.publisher.reason(),

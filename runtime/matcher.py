@@ -45,7 +45,7 @@ class Matcher:
         seed: int = 0,
         gains_db: NDArray[np.float32] | None = None,
     ) -> None:
-        """Build the search tree.
+        """Sort the windows for the search.
 
         Args:
             index: the windows.

@@ -150,6 +150,7 @@ class Music:
         playback = self._player.status(now_s)
         self._follow_failures(playback, now_s)
         self._take_opinion(playback, now_s)
+        self._targets.follow(stable, now_s, counts=not playback.paused)
         waits = self._quarantine.pausing(now_s)
         skip = False if waits else self._skips(playback, now_s)
         own = self._targets.target(stable, song_over=playback.ended or skip)

@@ -9,6 +9,7 @@ from emomusic_edge.contracts import GuideStatus, Mode, StableAffect, ValenceArou
 from emomusic_edge.deam_index.alignment import Alignment
 
 from .choice.guide_path import GuidePath
+from .choice.sure_time import SureTime
 
 # Goals lie where DEAM holds music: a choice among few songs repeats itself. Counted are its 1,802 songs with a window
 # within 0.1 of the point that leaves 27 s of sound (dwell and fade). The literature gives directions (calm: low
@@ -27,7 +28,7 @@ NO_SHIFT = ValenceArousal(0.0, 0.0)
 
 
 class Targets:
-    """Holds the mode and how far `guide` has come; `target` moves nothing.
+    """Holds the mode and how far `guide` has come; told with each step what is felt (`follow`). `target` moves nothing.
 
     In `guide` the target stands still within a song (see choice/guide_path.py).
     """
@@ -64,6 +65,7 @@ class Targets:
         self._path: GuidePath | None = None
         self._stepped = False
         self._waits = ""
+        self._sure = SureTime()
 
     @property
     def mode(self) -> Mode:
@@ -93,8 +95,20 @@ class Targets:
             self._mood.valence if valence is None else valence, self._mood.arousal if arousal is None else arousal
         )
 
+    def follow(self, stable: StableAffect | None, now_s: float, *, counts: bool = True) -> None:
+        """Take what is felt from now on: `guide` goes on only where it was sure for most of a song.
+
+        Args:
+            stable: the steadied feeling.
+            now_s: the loop's clock.
+            counts: False in a pause, whose time is no song's.
+        """
+        sure = stable is not None and not stable.stale and not any(stable.held)
+        self._sure.note(sure if counts else None, now_s)
+
     def song_started(self, target: ValenceArousal) -> None:
         """Tell that a song was chosen for `target`; `guide` takes the first one's target as its start."""
+        self._sure.song_started()
         if self._mode is not Mode.GUIDE:
             return
         if self._path is None:
@@ -136,7 +150,7 @@ class Targets:
         if self._path is not None:
             if not song_over:
                 return self._path.point
-            point, self._waits = self._path.next_point(stable)
+            point, self._waits = self._path.next_point(stable, self._sure.share)
             return point
         if stable is None or (stable.stale and not song_over):
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -201,7 +201,13 @@ def _of_service(service: ServiceFigures | None, why: str) -> list[Goal]:
         ),
         Goal(
             "start of `run` to the first published state, warm disk, int8",
-            (figure("", "s", 1.5, lambda told: _middle(told.start_s)),),
+            (
+                figure("looking at a clip", "s", 1.5, lambda told: _middle(told.start_s)),
+                replace(
+                    figure("through a USB camera", "s", 1.5, lambda told: _middle(told.camera_start_s)),
+                    missing=why if service is None else service.camera_missing,
+                ),
+            ),
         ),
         Goal(
             "torch, pandas, matplotlib, mediapipe, onnx imported by the service",

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from peers.inputs import Inputs
 
 from side_by_side.broker import StateWatch, broker
+from side_by_side.made_camera import SOURCE, MadeCamera, made_camera
 from side_by_side.roster import REPO
 from side_by_side.worker_process import PeerError, plain_environment, resident_mib
 
@@ -38,6 +39,8 @@ class ServiceFigures:
             picture when the publisher had it.
         imported: which of the libraries that `run` must never import it did import.
         frames_ready: how many frames lay ready when the loop asked; for the others it waited, and no hand-over counts.
+        camera_start_s: as `start_s`, of runs that look through a USB camera instead of at a clip.
+        camera_missing: why those were not measured.
         noise_ms: of the fixed work before each start, and before and after the watched run.
     """
 
@@ -49,6 +52,8 @@ class ServiceFigures:
     imported: list[str]
     frames_ready: int
     noise_ms: list[float]
+    camera_start_s: list[float] = field(default_factory=list)
+    camera_missing: str = ""
 
 
 def measure_service(
@@ -77,7 +82,8 @@ def measure_service(
     """
     with broker(scratch) as port:
         settings = _settings(inputs, clip, port)
-        start_s, resident, noise_ms = [], [], []
+        start_s, resident, noise_ms, camera_start_s = [], [], [], []
+        camera, camera_missing = _camera(scratch)
         for number in range(starts + 1):
             announce(f"emomusic-edge run, {number} of {starts} starts measured")
             noise_ms += timings_ms(fixed_work, time.perf_counter)
@@ -87,12 +93,33 @@ def measure_service(
                 start_s.append(began_s)
             if number >= starts - 1 and memory is not None:
                 resident.append(memory)
+            if camera is not None:
+                began_s, _ = _start(settings, port, scratch, 0.0, camera)
+                if number:
+                    camera_start_s.append(began_s)
         announce(f"the service for {seconds:g} s in real time")
         noise_ms += timings_ms(fixed_work, time.perf_counter)
         told = _watched(settings, seconds, scratch)
         noise_ms += timings_ms(fixed_work, time.perf_counter)
     kept = ("step_ms", "neither_ms", "age_ms", "imported", "frames_ready")
-    return ServiceFigures(start_s, resident, noise_ms=noise_ms, **{name: told[name] for name in kept})
+    return ServiceFigures(
+        start_s,
+        resident,
+        noise_ms=noise_ms,
+        camera_start_s=camera_start_s,
+        camera_missing=camera_missing,
+        **{name: told[name] for name in kept},
+    )
+
+
+def _camera(scratch: Path) -> tuple[MadeCamera | None, str]:
+    """A camera, or why there is none."""
+    folder = scratch / "camera"
+    folder.mkdir()
+    try:
+        return made_camera(folder), ""
+    except PeerError as error:
+        return None, str(error)
 
 
 def timings_ms(fixed_work: Callable[[], object], clock: Callable[[], float]) -> list[float]:
@@ -122,8 +149,16 @@ def _settings(inputs: Inputs, clip: Path, port: int) -> dict[str, Any]:
     }
 
 
-def run_command(settings: dict[str, Any], scratch: Path) -> list[str]:
-    """The line that runs the service with these settings and else the defaults: no configuration of the user's."""
+def run_command(settings: dict[str, Any], scratch: Path, camera: MadeCamera | None = None) -> list[str]:
+    """The line that runs the service with these settings and else the defaults: no configuration of the user's.
+
+    Args:
+        settings: those that are not the defaults.
+        scratch: a folder for an empty configuration.
+        camera: what the run looks through instead of at the clip.
+    """
+    if camera is not None:
+        settings = {**settings, "camera": {"source": SOURCE}}
     config = scratch / "empty.toml"
     config.touch()
     assignments = [
@@ -132,19 +167,17 @@ def run_command(settings: dict[str, Any], scratch: Path) -> list[str]:
         for name, value in values.items()
         for word in ("--set", f"{section}.{name}={str(value).lower() if isinstance(value, bool) else value}")
     ]
-    return [
-        str(Path(sys.executable).with_name("emomusic-edge")),
-        "run",
-        "--config",
-        str(config),
-        "--loop",
-        *assignments,
-    ]
+    command = [str(Path(sys.executable).with_name("emomusic-edge")), "run", "--config", str(config), *assignments]
+    return [*command, "--loop"] if camera is None else camera.before(command)
 
 
-def _start(settings: dict[str, Any], port: int, scratch: Path, run_s: float) -> tuple[float, float | None]:
+def _start(
+    settings: dict[str, Any], port: int, scratch: Path, run_s: float, camera: MadeCamera | None = None
+) -> tuple[float, float | None]:
     """Seconds to the first state, and the memory after `run_s` more."""
-    command, environment = run_command(settings, scratch), plain_environment(os.environ)
+    command, environment = run_command(settings, scratch, camera), plain_environment(os.environ)
+    if camera is not None:
+        environment["LD_PRELOAD"] = camera.preload
     with StateWatch(port, _NODE) as watch, (scratch / "run.log").open("wb") as log:
         began_s = time.perf_counter()
         with ended(subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=scratch)) as process:

@@ -16,6 +16,7 @@ import numpy as np
 
 from emomusic_edge.affect import DEAM
 from emomusic_edge.artefacts import folder_written_whole, sha256_of
+from emomusic_edge.deam_index.alignment import PEOPLE_KEY, people_reference
 from emomusic_edge.deam_index.index_file import MusicIndex, read_index, write_index
 from emomusic_edge.errors import AudioError, IndexFileError
 from emomusic_edge.paths import STARTER_INDEX_NAME
@@ -117,6 +118,7 @@ def starter_index(folder: Path) -> MusicIndex:
             "source": "composed and synthesised by emomusic_edge.deam_index.starter_music",
             "affect": "what each piece was made for; nobody has rated it",
             "licence": "Apache-2.0, as the program that makes it",
+            PEOPLE_KEY: people_reference(),
             "version": str(STARTER_VERSION),
             "sha256": json.dumps({piece.file_name: sha256_of(folder / piece.file_name) for piece in PIECES}),
         },

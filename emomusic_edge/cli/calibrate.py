@@ -41,7 +41,8 @@ def calibrate(
     estimated. Only frames with a face count, but their feeling is that of face and room together: sit where you will
     listen.
 
-    Stored are a few numbers in the data folder, no picture. One file a person; `music.person` says whose is applied.
+    Stored are a few numbers in the data folder, and the hashes of the models, no picture. With other models it is not
+    applied. One file a person; `music.person` says whose is applied.
     The system service has a data folder of its own: docs/music.md says how to reach it.
 
         emomusic-edge calibrate
@@ -98,10 +99,10 @@ def record(settings: Settings, seconds: float, console: Console, *, fast: bool) 
     from emomusic_edge.runtime.app import App, RunPlan
     from emomusic_edge.runtime.calibration import NeutralMinute
 
-    minute = NeutralMinute()
     started_s: list[float] = []
     with stop_on_signals() as stop:
         app = App(settings, RunPlan(fast=fast, stop=stop))
+        minute = NeutralMinute(app.models.hashes)
 
         def watch(snapshot: StateSnapshot) -> None:
             if snapshot.new_frame:

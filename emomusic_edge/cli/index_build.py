@@ -34,8 +34,8 @@ def build(
     scale: Annotated[
         str,
         typer.Option(
-            help="With --csv: the lowest and highest rating, `1..9` for both axes or `-3..3,0..6` for valence and "
-            "arousal.",
+            help="The lowest and highest rating, `1..9` for both axes or `-3..3,0..6` for valence and arousal. Needed "
+            "with --csv; with --deam only where the dynamic files are neither in -1..1 nor surely in -10..10.",
             show_default=False,
         ),
     ] = "",
@@ -71,7 +71,7 @@ def build(
             raise typer.BadParameter("what are the ratings on? --scale 1..9, say", param_hint="--scale")
         _from_csv(console, csv, scale, audio or csv.parent, name, out)
     elif deam is not None:
-        _from_deam(console, deam, audio, out)
+        _from_deam(console, deam, scale, audio, out)
 
 
 def merge(
@@ -128,13 +128,14 @@ def merge(
     say(console, f"emomusic-edge run --set music.index={out.absolute()}")
 
 
-def _from_deam(console: Console, deam: Path, audio: Path | None, out: Path) -> None:
+def _from_deam(console: Console, deam: Path, scale: str, audio: Path | None, out: Path) -> None:
     from emomusic_edge.deam_index.annotations import read_annotations
     from emomusic_edge.deam_index.build import build_index, measure_audio
     from emomusic_edge.deam_index.index_file import write_index
+    from emomusic_edge.deam_index.scale import parse_scale
     from emomusic_edge.errors import IndexFileError
 
-    annotations = read_annotations(deam)
+    annotations = read_annotations(deam, parse_scale(scale) if scale else None)
     ends = None
     if audio is not None:
         wanted = sorted({song.song_id for song in annotations.songs} | annotations.song_level.keys())

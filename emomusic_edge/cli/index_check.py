@@ -35,7 +35,7 @@ def verify(
     no_audio: Annotated[bool, typer.Option("--no-audio", help="Look at the index alone.")] = False,
     config: Annotated[Path | None, CONFIG] = None,
 ) -> None:
-    """Check an index and its audio: its rules, its sources, and each file.
+    """Check an index and its audio: its rules, its reference statistics, its sources, and each file.
 
     Each audio file must be there, inside its folder, have a header that decodes, and be as long as the index says
     (less half a second). Ends with exit code 6 if anything is wrong.
@@ -47,7 +47,7 @@ def verify(
     from emomusic_edge.deam_index.csv_rows import read_source
     from emomusic_edge.deam_index.deam_source import find_deam
     from emomusic_edge.deam_index.index_file import read_index
-    from emomusic_edge.deam_index.verify import check_audio, check_sources
+    from emomusic_edge.deam_index.verify import check_audio, check_people, check_sources
     from emomusic_edge.errors import IndexFileError
 
     console = Console()
@@ -62,7 +62,7 @@ def verify(
         sources += [*dynamic, *(table for table in found.song_level if table.name in used)]
     if csv is not None:
         sources.append(read_source(csv, mend=""))
-    problems = list(check_sources(index, sources))
+    problems = [*check_people(index), *check_sources(index, sources)]
     for source in sources:
         if source.shown not in {problem.what for problem in problems}:
             say(console, f"{source.shown}: the file that the index was made from")
@@ -117,16 +117,16 @@ def coverage(
     from emomusic_edge.deam_index.coverage import TOP, landed, replay
     from emomusic_edge.deam_index.index_file import read_index
     from emomusic_edge.deam_index.people_queries import draw_queries
-    from emomusic_edge.deam_index.window_tree import WindowTree
+    from emomusic_edge.deam_index.window_grid import WindowGrid
     from emomusic_edge.paths import packaged_deam_index
 
     console = Console()
     index = read_index(packaged_deam_index() if file is None else index_and_audio(file, None, None)[0])
     drawn = draw_queries(queries, seed=seed, noise_sd=noise)
-    tree = WindowTree(index.points)
+    windows = WindowGrid(index.points)
 
     def nearest(target: ValenceArousal) -> int:
-        return int(tree.nearest(target, 1)[1][0])
+        return int(windows.nearest(target, 1)[1][0])
 
     table = Table(title=f"{queries:,} queries over {index.song_count:,} songs", title_justify="left")
     for name in ("mapping", "memory", "starts"):

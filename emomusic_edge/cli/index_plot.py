@@ -10,7 +10,7 @@ import typer
 
 from emomusic_edge.cli.index_common import Audio, File, index_and_audio, say
 from emomusic_edge.cli.run import CONFIG
-from emomusic_edge.deam_index.alignment import AlignmentMethod
+from emomusic_edge.deam_index.alignment import DEFAULT_METHOD, AlignmentMethod
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,9 +36,7 @@ def plot(
     out: Annotated[Path, typer.Option("--out", help="The picture: .png, .svg or .pdf.", show_default=False)],
     file: File = None,
     audio: Audio = None,
-    alignment: Annotated[AlignmentMethod, typer.Option(help="The mapping of people's affect.")] = (
-        AlignmentMethod.STANDARDISE
-    ),
+    alignment: Annotated[AlignmentMethod, typer.Option(help="The mapping of people's affect.")] = DEFAULT_METHOD,
     queries: Annotated[int, typer.Option(min=0, max=100_000, help="How many queries to show landing.")] = 2_000,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw of queries.")] = 0,
     config: Annotated[Path | None, CONFIG] = None,

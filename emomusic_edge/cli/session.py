@@ -24,7 +24,7 @@ from emomusic_edge.config.settings import Settings
 from emomusic_edge.errors import ConfigError, EmomusicError
 
 if TYPE_CHECKING:
-    from emomusic_edge.runtime.calibration import Calibration
+    from emomusic_edge.runtime.calibration import AppliedCalibration
 
 _LOADING_ENDS_S, _LOADING_LOOK_S = 2.0, 0.1
 
@@ -69,17 +69,22 @@ def run_session(settings: Settings, plan: SessionPlan, console: Console) -> dict
     if len(set(named)) < len(named):
         raise ConfigError(f"{' and '.join(files)} need files of their own.", mend="Give each another name.")
     _log_to(console, settings.log.level)
-    with contextlib.ExitStack() as stack:
-        # Before the imports, which take longer than all that follows but the loading.
-        stop = stack.enter_context(stop_on_signals())
-        from emomusic_edge.runtime.app import App, RunPlan
-        from emomusic_edge.runtime.record import RecordWriter
-        from emomusic_edge.runtime.summary import summary_view, write_summary
-        from emomusic_edge.runtime.view.live_view import LiveView, show
+    # Around the writing at the end as well: a signal then must not cost what was asked for.
+    with stop_on_signals() as stop:
+        return _run_until(stop, settings, plan, console)
 
+
+def _run_until(stop: threading.Event, settings: Settings, plan: SessionPlan, console: Console) -> dict[str, Any]:
+    with contextlib.ExitStack() as stack:
         # Nobody sits before a service to plug the camera in and start it again.
         waits = "NOTIFY_SOCKET" in os.environ
+        # Around the imports as well: from a slow card they take seconds.
         with ends_while_loading(stop):
+            from emomusic_edge.runtime.app import App, RunPlan
+            from emomusic_edge.runtime.record import RecordWriter
+            from emomusic_edge.runtime.summary import summary_view, write_summary
+            from emomusic_edge.runtime.view.live_view import LiveView, show
+
             app = App(settings, RunPlan(plan.fast, plan.max_frames, stop, plan.loop, waits))
         # Only now: a run that cannot start leaves an earlier record as it is.
         record = stack.enter_context(RecordWriter(plan.record)) if plan.record is not None else None
@@ -149,12 +154,12 @@ def check_writable(flag: str, file: Path | None) -> None:
         raise _unwritable(flag, file, cause) from cause
 
 
-def calibrated(calibration: Calibration | None) -> str:
-    """What the live view says of a calibration that is applied."""
-    if calibration is None:
-        return ""
-    shift = calibration.shift
-    return f"calibrated for {calibration.person}: valence {shift.valence:+.2f}, arousal {shift.arousal:+.2f}"
+def calibrated(applied: AppliedCalibration) -> str:
+    """What the live view says of a calibration that is applied, or why the stored one is not."""
+    if applied.calibration is None:
+        return applied.reason
+    shift = applied.calibration.shift
+    return f"calibrated for {applied.calibration.person}: valence {shift.valence:+.2f}, arousal {shift.arousal:+.2f}"
 
 
 def writes_to_journal() -> bool:

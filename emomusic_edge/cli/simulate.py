@@ -6,7 +6,7 @@ import enum
 import json
 import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -137,7 +137,8 @@ def figures_of(
     feeling = played["ours"].stable if series.truth is None else series.truth
     return figures(
         series,
-        played[name],
+        # the seed's rules know no modes: they are held against what ours sought
+        replace(played[name], sought=played["ours"].sought),
         feeling,
         Alignment(index, own).to_music,
         Alignment(index, AlignmentMethod.STANDARDISE).to_music,
@@ -146,9 +147,18 @@ def figures_of(
 
 ROWS: tuple[tuple[str, str, str], ...] = (
     ("distance, person to song (own mapping)", "distance", "{:.3f}"),
+    ("10 % of the time below", "distance_p10", "{:.3f}"),
+    ("half of the time", "distance_p50", "{:.3f}"),
+    ("90 % of the time", "distance_p90", "{:.3f}"),
     ("distance, person to song (standardise)", "distance_standardised", "{:.3f}"),
+    ("distance, what the mode seeks to song", "goal_distance", "{:.3f}"),
+    ("10 % of the time below", "goal_distance_p10", "{:.3f}"),
+    ("half of the time", "goal_distance_p50", "{:.3f}"),
+    ("90 % of the time", "goal_distance_p90", "{:.3f}"),
     ("changes of song, an hour", "switches_per_hour", "{:.1f}"),
     ("a song sounds: median, s", "dwell_median_s", "{:.1f}"),
+    ("one in ten less than", "dwell_p10_s", "{:.1f}"),
+    ("one in ten more than", "dwell_p90_s", "{:.1f}"),
     ("shortest, s", "dwell_shortest_s", "{:.1f}"),
     ("longest, s", "dwell_longest_s", "{:.1f}"),
     ("different songs", "songs", "{}"),

@@ -180,7 +180,7 @@ class MusicSettings(Section):
     alignment: Annotated[
         Literal["standardise", "linear", "quantile"],
         Field(description="How people's affect is mapped to that of music."),
-    ] = "standardise"
+    ] = "quantile"
     dwell_s: Annotated[float, Field(ge=1, le=3600, description="A song plays for at least this long.")] = 25.0
     recent_songs: Annotated[
         int, Field(ge=0, le=1000, description="So many songs played last are not chosen again while others fit.")
@@ -212,7 +212,7 @@ class ModeSettings(Section):
 
     mode: Annotated[Mode, Field(description="The mode to start in.")] = Mode.MIRROR
     guide_steps: Annotated[
-        int, Field(ge=1, le=50, description="`guide`: so many songs after the first one the goal is reached.")
+        int, Field(ge=4, le=6, description="`guide`: so many songs after the first one the goal is reached.")
     ] = 5
     goal_valence: Annotated[
         float, Field(ge=-1, le=1, description="`guide`: the valence of the music it leads to."), About(unit=_DEAM)

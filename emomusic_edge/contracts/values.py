@@ -252,7 +252,7 @@ class StateSnapshot:
         stage_ms: the time each stage of the step took.
         pace: how fast the loop works; None where nobody looks.
         reasons: what is wrong at the moment, keyed by part ("camera", "audio", "likes", "broker", "index", "command",
-            "models", "pace").
+            "models", "pace", "memory").
     """
 
     seq: int

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from emomusic_edge.errors import ModelError
 
+from .sparse_tensor import MAX_ELEMENTS, dense
+from .vectors import indices
+
 _IDENTIFIER = b"TFL3"
-# The largest starter tensor holds 295 thousand elements (96 x 96 x 32); a damaged shape asks for billions.
-_MAX_ELEMENTS = 1 << 26
 
 # What the accessors and numpy raise on offsets, lengths and enumerations that are not what they should be.
 _DAMAGE = (
@@ -146,15 +147,11 @@ def _read(content: bytes) -> TfliteGraph:
         raise ModelError("The TFLite file is damaged: it names more tensors or operators than it can hold.")
     tensors = tuple(_tensor(model, subgraph.Tensors(i)) for i in range(subgraph.TensorsLength()))
     operators = tuple(_operator(model, subgraph.Operators(i), i) for i in range(subgraph.OperatorsLength()))
-    inputs, outputs = _indices(subgraph.InputsAsNumpy()), _indices(subgraph.OutputsAsNumpy())
+    inputs, outputs = indices(subgraph.InputsAsNumpy()), indices(subgraph.OutputsAsNumpy())
     named = [index for operator in operators for index in (*operator.inputs, *operator.outputs) if index != -1]
     if any(not 0 <= index < len(tensors) for index in (*named, *inputs, *outputs)):
         raise ModelError("The TFLite file is damaged: an operator names a tensor that is not there.")
     return TfliteGraph(tensors, operators, inputs, outputs)
-
-
-def _indices(vector: Any) -> tuple[int, ...]:
-    return tuple(int(index) for index in np.atleast_1d(vector)) if not isinstance(vector, int) else ()
 
 
 def _operator(model: Any, operator: Any, position: int) -> TfliteOperator:
@@ -177,9 +174,7 @@ def _operator(model: Any, operator: Any, position: int) -> TfliteOperator:
     if table is not None:
         options.Init(table.Bytes, table.Pos)
     values = {name: getattr(options, name)() if table is not None else 0 for name in names}
-    return TfliteOperator(
-        position, kind, _indices(operator.InputsAsNumpy()), _indices(operator.OutputsAsNumpy()), values
-    )
+    return TfliteOperator(position, kind, indices(operator.InputsAsNumpy()), indices(operator.OutputsAsNumpy()), values)
 
 
 def _tensor(model: Any, tensor: Any) -> TfliteTensor:
@@ -187,8 +182,8 @@ def _tensor(model: Any, tensor: Any) -> TfliteTensor:
     type_name = _TYPE_NAMES.get(tensor.Type(), f"number {tensor.Type()}")
     if type_name not in _DTYPES:
         raise ModelError(f"TFLite tensor {name!r} is of type {type_name}; known are {', '.join(_DTYPES)}.")
-    shape = () if tensor.ShapeIsNone() else _indices(tensor.ShapeAsNumpy())
-    if any(side < 1 for side in shape) or math.prod(shape) > _MAX_ELEMENTS:
+    shape = () if tensor.ShapeIsNone() else indices(tensor.ShapeAsNumpy())
+    if any(side < 1 for side in shape) or math.prod(shape) > MAX_ELEMENTS:
         raise ModelError(f"TFLite tensor {name!r} has shape {list(shape)}; fixed sizes above 0 are expected.")
     buffer = model.Buffers(tensor.Buffer())
     if buffer.Offset() > 1:
@@ -198,7 +193,7 @@ def _tensor(model: Any, tensor: Any) -> TfliteTensor:
     values = np.frombuffer(buffer.DataAsNumpy().tobytes(), _DTYPES[type_name])
     sparsity = tensor.Sparsity()
     if sparsity is not None:
-        values = _dense(values, shape, sparsity, name)
+        values = dense(values, shape, sparsity, name)
     elif values.size != math.prod(shape):
         raise ModelError(f"TFLite tensor {name!r} holds {values.size} values, its shape {list(shape)} asks for others.")
     with np.errstate(over="ignore", invalid="ignore"):
@@ -234,71 +229,3 @@ def _dequantised(values: NDArray[Any], tensor: Any, name: str) -> NDArray[np.flo
     along = [1] * values.ndim
     along[axis] = scale.size
     return np.asarray((values.astype(np.float32) - zero.reshape(along)) * scale.reshape(along), np.float32)
-
-
-def _dense(values: NDArray[Any], shape: tuple[int, ...], sparsity: Any, name: str) -> NDArray[Any]:
-    """Spread the stored values of a sparse tensor over its shape, zero elsewhere.
-
-    The storage is a tree with a level for each dimension in traversal order, a dense level holding every coordinate, a
-    compressed one (CSR) those between two segment ends; a dimension split into blocks has two levels. Source: the
-    comments on SparsityParameters in TFLite's schema, after Chou, Kjolstad and Amarasinghe, "Format abstraction for
-    sparse tensor algebra compilers", 2018.
-    """
-    order = _indices(sparsity.TraversalOrderAsNumpy())
-    blocks = _indices(sparsity.BlockMapAsNumpy()) if sparsity.BlockMapLength() else ()
-    levels = len(shape) + len(blocks)
-    if sorted(order) != list(range(levels)) or sparsity.DimMetadataLength() != levels:
-        raise ModelError(f"TFLite tensor {name!r}: {sparsity.DimMetadataLength()} sparse levels, {levels} expected.")
-    node = np.zeros(1, np.int64)
-    coordinates: dict[int, NDArray[np.int64]] = {}
-    block_sizes = [1] * len(shape)
-    for level, dimension in enumerate(order):
-        parent, coordinate, node, size = _expand(sparsity.DimMetadata(level), node)
-        if node.size > _MAX_ELEMENTS:
-            raise ModelError(f"TFLite tensor {name!r}: its sparse levels hold more than {_MAX_ELEMENTS} values.")
-        coordinates = {key: known[parent] for key, known in coordinates.items()}
-        coordinates[dimension] = coordinate
-        if dimension >= len(shape):
-            block_sizes[blocks[dimension - len(shape)]] = size
-    place = []
-    for axis, block_size in enumerate(block_sizes):
-        within = next((coordinates[len(shape) + i] for i, split in enumerate(blocks) if split == axis), 0)
-        place.append(coordinates[axis] * block_size + within)
-    if node.size and (int(node.max()) >= values.size or any(int(axis.min()) < 0 for axis in place)):
-        raise ModelError(f"TFLite tensor {name!r}: its sparse levels name values that are not stored.")
-    dense = np.zeros(shape, values.dtype)
-    dense[tuple(place)] = values[node]
-    return dense
-
-
-def _expand(
-    level: Any, nodes: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int]:
-    """Children of every node of one level: (row of the parent, coordinate, the child's own index, dense size)."""
-    if level.Format() == tflite.DimensionType.DENSE:
-        size = int(level.DenseSize())
-        if size < 1 or nodes.size * size > _MAX_ELEMENTS:
-            raise ValueError(f"dense level of size {size}")
-        parent = np.repeat(np.arange(nodes.size), size)
-        coordinate = np.tile(np.arange(size), nodes.size)
-        return parent, coordinate, nodes[parent] * size + coordinate, size
-    segments = _index_vector(level.ArraySegments(), level.ArraySegmentsType())
-    indices = _index_vector(level.ArrayIndices(), level.ArrayIndicesType())
-    starts, counts = segments[nodes], segments[nodes + 1] - segments[nodes]
-    if (counts < 0).any() or int(counts.sum()) > indices.size:
-        raise ValueError("sparse segments do not count up")
-    parent = np.repeat(np.arange(nodes.size), counts)
-    first = np.repeat(np.cumsum(counts) - counts, counts)
-    child = starts[parent] + np.arange(parent.size) - first
-    return parent, indices[child], child, 0
-
-
-def _index_vector(table: Any, kind: int) -> NDArray[np.int64]:
-    vectors = {
-        tflite.SparseIndexVector.Int32Vector: tflite.Int32Vector,
-        tflite.SparseIndexVector.Uint16Vector: tflite.Uint16Vector,
-        tflite.SparseIndexVector.Uint8Vector: tflite.Uint8Vector,
-    }
-    vector = vectors[kind]()
-    vector.Init(table.Bytes, table.Pos)
-    return np.asarray(vector.ValuesAsNumpy() if vector.ValuesLength() else (), np.int64)

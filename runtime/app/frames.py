@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from emomusic_edge.config import Settings
 from emomusic_edge.errors import ConfigError, SourceError
 from emomusic_edge.runtime.camera import source_from
 from emomusic_edge.runtime.camera.looped import LoopedSource
 from emomusic_edge.runtime.capture import FastFrames, FrameFeed, LatestFrameCapture, PictureWatch
+from emomusic_edge.runtime.capture.camera_seams import Preparable
 
 
 def feed_of(
-    settings: Settings, *, fast: bool, loop: bool, waits: bool = False, closed: bool = False
+    settings: Settings,
+    unstarted: contextlib.ExitStack,
+    *,
+    fast: bool,
+    loop: bool,
+    waits: bool = False,
+    closed: bool = False,
 ) -> tuple[str, FrameFeed, bool]:
     """The name of the source, the feed of its frames, and whether it is a camera.
 
     Args:
         settings: which source.
+        unstarted: undoes, when the feed is not started after all, what was prepared for it.
         fast: a file as fast as possible.
         loop: a file over and over.
         waits: whether a camera that is not here yet is waited for, instead of an error.
@@ -41,6 +51,10 @@ def feed_of(
         )
     if loop:
         source = LoopedSource(source, frame_s=1.0 / camera.frames_per_second)
+    if isinstance(source, Preparable) and not (fast or closed):
+        # Beside the models: a third of a camera's start is another Python's imports.
+        source.prepare()
+        unstarted.callback(source.close)
     if not fast:
         feed = LatestFrameCapture(
             source, pace=not source.live, retry_s=camera.open_retry_s, watch=PictureWatch() if source.live else None

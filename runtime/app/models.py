@@ -14,7 +14,8 @@ from emomusic_edge.graph_store import GraphStore
 from emomusic_edge.manifest import Manifest
 from emomusic_edge.model_file import open_bundle
 from emomusic_edge.paths import CacheLayout, DataLayout
-from emomusic_edge.runtime.engines.choose import EngineMakers, choose_engine
+from emomusic_edge.runtime.engines.choose import CPU_PROVIDER, EngineMakers, choose_engine
+from emomusic_edge.runtime.engines.cpu_fallback import CpuFallback
 from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
 from emomusic_edge.runtime.engines.tensorrt import TensorRTEngine, import_tensorrt
 from emomusic_edge.runtime.faces.blazeface import BlazeFace
@@ -82,10 +83,11 @@ def _engine(name_or_path: str, settings: Settings, loaded: contextlib.ExitStack)
     bundle = find_bundle(name_or_path, settings)
     check = signature_check(bundle, settings.trust.allowed_signers, ModelError)
     manifest, model = open_bundle(bundle, mend=MAKE_STARTERS, check=check)
+    makers = engine_makers(settings.models.threads, GraphStore(CacheLayout(settings.paths.cache_dir).graphs))
     chosen = choose_engine(
         model,
         manifest,
-        engine_makers(settings.models.threads, GraphStore(CacheLayout(settings.paths.cache_dir).graphs)),
+        makers,
         wanted=settings.models.engine,
         samples=settings.models.samples,
         store=EngineStore(DataLayout(settings.paths.data_dir).engines),
@@ -93,4 +95,9 @@ def _engine(name_or_path: str, settings: Settings, loaded: contextlib.ExitStack)
     loaded.callback(chosen.close)
     for reason in chosen.passed_over:
         _log.log(reason.level, "%s: %s", manifest.name, reason)
-    return chosen.engine, manifest
+    if chosen.engine.provider == CPU_PROVIDER:
+        return chosen.engine, manifest
+    fallback = CpuFallback(
+        chosen.engine, manifest.name, lambda: makers.onnx_runtime(model, manifest.name, [CPU_PROVIDER])
+    )
+    return fallback, manifest

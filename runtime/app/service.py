@@ -20,14 +20,16 @@ from emomusic_edge.contracts import FaceDetector, Player, StateSnapshot
 from emomusic_edge.errors import EmomusicError, SourceError, TwinError
 from emomusic_edge.manifest import MODEL_NAME, Manifest
 from emomusic_edge.paths import DataLayout
-from emomusic_edge.runtime.calibration import Calibration
+from emomusic_edge.runtime.calibration import AppliedCalibration
 from emomusic_edge.runtime.faces.primary import PrimaryFace
 from emomusic_edge.runtime.freed_memory import give_back_freed_memory
 from emomusic_edge.runtime.groups.companion import Companion
 from emomusic_edge.runtime.instance_lock import only_run
 from emomusic_edge.runtime.loaded_models import Models
 from emomusic_edge.runtime.locate import find_bundle
-from emomusic_edge.runtime.loop import Loop, Observer, Parts
+from emomusic_edge.runtime.loop import Loop
+from emomusic_edge.runtime.loop_parts import Observer, Parts
+from emomusic_edge.runtime.memory_growth import MemoryGrowth, own_memory_mb
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
 from emomusic_edge.runtime.mqtt.messages import DeviceFacts, ModelFact
 from emomusic_edge.runtime.music import Music
@@ -94,12 +96,12 @@ class App:
         dump_no_core()
         layout = DataLayout(settings.paths.data_dir)
         self._manager = ServiceManager()
-        with contextlib.ExitStack() as loaded, self._manager.loading():
+        with contextlib.ExitStack() as loaded, contextlib.ExitStack() as unstarted, self._manager.loading():
             if _takes_what_is_there_once(settings, plan):
                 loaded.enter_context(only_run(layout.run_lock))
             wishes = KeptWishes(layout.camera_wishes)
             self.source_name, self._feed, self._is_camera = feed_of(
-                settings, fast=plan.fast, loop=plan.loop, waits=plan.waits, closed=not wishes.now.open
+                settings, unstarted, fast=plan.fast, loop=plan.loop, waits=plan.waits, closed=not wishes.now.open
             )
             self._player = player_of(settings, muted=settings.player.muted or plan.fast, announces=self._is_camera)
             # A broker that cannot work is told before the models are loaded.
@@ -138,6 +140,8 @@ class App:
                 # A file is nobody's eye: it plays whatever was paused.
                 wishes=wishes if self._is_camera else KeptWishes(),
                 on_forget=(lambda: None) if history is None else history.forget,
+                memory=MemoryGrowth(own_memory_mb).reason,
+                lost_gpu=self.models.lost,
             )
             self._watchdog = Watchdog(
                 self._manager,
@@ -150,7 +154,7 @@ class App:
             self._observers.append(self._moved)
             self._loop = Loop(parts, frames_per_second=settings.loop.frames_per_second)
             # What a model holds on the GPU is given back when a later part does not work, else at the end of the run.
-            self._loaded = loaded.pop_all()
+            self._loaded, self._unstarted = loaded.pop_all(), unstarted.pop_all()
 
     @property
     def notice(self) -> str:
@@ -211,10 +215,14 @@ class App:
             _log.info("%s", self.notice)
         with contextlib.ExitStack() as started:
             started.callback(self._loaded.close)
+            started.callback(self._unstarted.close)
             for part in (self._player, self._publisher, self._feed):
                 if self._stop.is_set():
                     # While it loaded: no sound and no word then.
                     break
+                if part is self._feed:
+                    # From here on its own thread alone opens and closes it.
+                    self._unstarted.pop_all()
                 started.callback(part.close)
                 part.start()
             started_s = time.perf_counter()
@@ -236,7 +244,7 @@ def _models_and_music(
     companion: Companion | None,
     *,
     waits: bool,
-) -> tuple[Models, tuple[Music, Calibration | None]]:
+) -> tuple[Models, tuple[Music, AppliedCalibration]]:
     """Load them side by side: while one is read, another is parsed, and the matcher's libraries are imported."""
     with ThreadPoolExecutor(thread_name_prefix="load") as pool:
         scene = pool.submit(affect_model, settings.models.scene, "scene", settings, loaded)

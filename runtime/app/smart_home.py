@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from emomusic_edge.config import Settings
 from emomusic_edge.contracts import Publisher
 from emomusic_edge.paths import DataLayout
-from emomusic_edge.runtime.groups.group import Group
-from emomusic_edge.runtime.groups.messages import GroupSettings
 from emomusic_edge.runtime.home_assistant.discovery import HomeAssistantDiscovery
 from emomusic_edge.runtime.home_assistant.remembered import RememberedFile
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
@@ -18,11 +17,18 @@ from emomusic_edge.runtime.mqtt.messages import DeviceFacts
 from emomusic_edge.runtime.mqtt.null_publisher import NullPublisher
 from emomusic_edge.runtime.mqtt.publisher import MqttPublisher
 
+if TYPE_CHECKING:
+    from emomusic_edge.runtime.groups.group import Group
+
 
 def group_of(settings: Settings) -> Group | None:
     """The group that this node plays along with; None without one, or without a broker to meet it on."""
     if settings.group.name is None or not settings.mqtt.enabled:
         return None
+    # Most nodes are in none.
+    from emomusic_edge.runtime.groups.group import Group
+    from emomusic_edge.runtime.groups.messages import GroupSettings
+
     return Group(GroupSettings(settings.group.name, settings.group.play), settings.mqtt.node)
 
 

@@ -20,12 +20,12 @@ from emomusic_edge.errors import AudioError, ConfigError, IndexFileError
 from emomusic_edge.paths import DataLayout
 from emomusic_edge.runtime.audio.output import AudioOutput
 from emomusic_edge.runtime.audio.player import MusicPlayer
-from emomusic_edge.runtime.calibration import Calibration, read_calibration
+from emomusic_edge.runtime.calibration import AppliedCalibration
 from emomusic_edge.runtime.choice.feedback_memory import FeedbackMemory
 from emomusic_edge.runtime.choice.feedback_store import FeedbackStore
 from emomusic_edge.runtime.choice.rule import ChoiceRule
 from emomusic_edge.runtime.groups.companion import Companion
-from emomusic_edge.runtime.locate import audio_roots, index_file, loudness_file
+from emomusic_edge.runtime.locate import applied_calibration, audio_roots, index_file, loudness_file
 from emomusic_edge.runtime.matcher import Matcher
 from emomusic_edge.runtime.music import Music
 from emomusic_edge.runtime.privacy.notice import NoticeFirst
@@ -42,7 +42,7 @@ def personal_music(
     companion: Companion | None = None,
     *,
     waits: bool = False,
-) -> tuple[Music, Calibration | None]:
+) -> tuple[Music, AppliedCalibration]:
     """The music side with what was learned of a person, and that person's calibration.
 
     Args:
@@ -56,14 +56,16 @@ def personal_music(
         EmomusicError: the index or the calibration is missing or broken, or none of the songs has its audio.
     """
     layout = DataLayout(settings.paths.data_dir)
-    calibration = read_calibration(layout.calibration(settings.music.person))
+    applied = applied_calibration(settings)
     file = index_file(settings)
     index = read_index(file, check=signature_check(file, settings.trust.allowed_signers, IndexFileError))
+    if applied.reason:
+        _log.warning("%s; to calibrate with the models in use: emomusic-edge calibrate", applied.reason)
     feedback = FeedbackMemory(FeedbackStore(layout.likes, index.name))
     loaded.callback(feedback.close)
-    shift = NO_SHIFT if calibration is None else calibration.shift
+    shift = NO_SHIFT if applied.calibration is None else applied.calibration.shift
     music = music_of(settings, index, player, feedback=feedback, shift=shift, companion=companion, waits=waits)
-    return music, calibration
+    return music, applied
 
 
 def music_of(

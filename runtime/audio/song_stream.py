@@ -21,6 +21,8 @@ BEHIND_S = 0.6
 """What was read stays that long, so that sound which was mixed ahead can be mixed anew."""
 
 _CHUNK_FRAMES = 4096
+# Parts of one wait for the first sound: a process that stood still loses one of them, however long it stood.
+_WAITS = 10
 # A header may promise a little more than there is: an encoder's padding is no damage.
 _PADDING_S = 0.5
 _MOST_CHANNELS = 8
@@ -100,7 +102,10 @@ class SongStream:
             AudioError: nothing decodes there.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._decoded >= frames or self._end is not None, timeout_s)
+            part_s = timeout_s / _WAITS
+            for _ in range(_WAITS):
+                if self._changed.wait_for(lambda: self._decoded >= frames or self._end is not None, part_s):
+                    break
             if not self._decoded:
                 damage = "" if self._early_end is None else self._early_end.damage
                 raise AudioError(damage or f"{self._path}: nothing decoded within {timeout_s:.0f} s")

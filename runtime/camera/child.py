@@ -5,7 +5,8 @@
 ChildCamera starts it with two inherited descriptors, a socket and a picture slot, and its own process id. Over the
 socket go JSON messages, one a packet:
 
-    to the child    {"make": "module:name", "with": {…}}   once: the source to open
+    to the child    {"make": "module:name", "with": {…}}   once: the source to build
+                    {"open": true}                         once: open it; no device is touched before
                     {"want": true}                         a picture, newer than this message
     to the parent   {"opened": true}
                     {"picture": [captured_at_s, height_px, width_px], "trouble": "…"}   it stands in the slot
@@ -67,6 +68,8 @@ def _serve(control: socket.socket, slot: PictureSlot) -> None:
     if order is None:
         return
     source = _source(order["make"], order["with"])
+    if not control.recv(PACKET_BYTES):
+        return
     source.open()
     _send(control, {"opened": True})
     control.setblocking(False)

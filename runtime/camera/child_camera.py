@@ -10,7 +10,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -22,26 +21,23 @@ from emomusic_edge.contracts import Frame
 from emomusic_edge.errors import SourceError
 
 from .child import PACKET_BYTES
+from .child_start import start_child
 from .picture_slot import PictureSlot, new_slot
 from .usb import device_error, device_path
 
 _log = logging.getLogger(__name__)
-
-_CHILD = "emomusic_edge.runtime.camera.child"
 
 # So many processes that no signal ends (they hang in the camera's driver) are borne before no more are started.
 _STUCK_MOST = 3
 
 _OPEN_MOST_S = 20.0
 
-_SERVICE_ONLY = ("EMOMUSIC_", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_")
-
 
 class ChildCamera:
     """A live frame source whose device only a child process ever opens.
 
-    The child is started at each `open()` and killed at each `close()`: then no process holds the device. `interrupt`
-    and `allow` may be called from any thread, the rest from one.
+    The child is started at each `open()`, or before the first by `prepare()`, and killed at each `close()`: then no
+    process holds the device. `interrupt` and `allow` may be called from any thread, the rest from one at a time.
 
     Args:
         make: the source to build in the child, `module:name`.
@@ -79,6 +75,8 @@ class ChildCamera:
         self._stuck: list[subprocess.Popen[bytes]] = []
         self._trouble = ""
         self._seq = 0
+        # a child is there that has opened nothing yet
+        self._prepared = False
         # None once a picture came
         self._opening_s: float | None = None
         self._next_open_s = open_s
@@ -103,12 +101,31 @@ class ChildCamera:
         with self._lock:
             return self._child.pid if self._child else None
 
+    def prepare(self) -> None:
+        """Start the child, so that its imports are done while others load; it opens nothing before `open()`.
+
+        What is in the way of that is told by `open()`. The child ends with the thread that calls this.
+        """
+        with suppress(SourceError):
+            self._begin()
+
     def open(self) -> None:
-        """Start a child and have it open the camera.
+        """Have a child open the camera.
 
         Raises:
             SourceError: the camera does not open, took longer than `open_s`, or the child died.
         """
+        if not (self._prepared and self._lives()):
+            self._begin()
+        self._prepared = False
+        self._say({"open": True})
+        patience_s = self._opening_s = self._next_open_s
+        # taken back by the first picture
+        self._next_open_s = max(min(2.0 * patience_s, _OPEN_MOST_S), self._open_s)
+        self._hear(patience_s, f"{self.name} did not open within {patience_s:g} s")
+
+    def _begin(self) -> None:
+        """Start a child that builds the source; a former one ends."""
         self.close()
         self._look_at_device()
         self._stuck = [child for child in self._stuck if child.poll() is None]
@@ -119,10 +136,11 @@ class ChildCamera:
             )
         self._start()
         self._say({"make": self._make, "with": self._arguments})
-        patience_s = self._opening_s = self._next_open_s
-        # taken back by the first picture
-        self._next_open_s = max(min(2.0 * patience_s, _OPEN_MOST_S), self._open_s)
-        self._hear(patience_s, f"{self.name} did not open within {patience_s:g} s")
+        self._prepared = True
+
+    def _lives(self) -> bool:
+        with self._lock:
+            return self._child is not None and not self._interrupted and self._child.poll() is None
 
     def read(self) -> Frame | None:
         """The next frame. Never None.
@@ -132,7 +150,7 @@ class ChildCamera:
         """
         patience_s = self._opening_s or self._silence_s
         slot = self._slot
-        if slot is None:
+        if slot is None or self._prepared:
             raise SourceError(f"{self.name} is not open.")
         self._say({"want": True})
         message = self._hear(patience_s, f"{self.name} gave no picture for {patience_s:g} s")
@@ -151,6 +169,7 @@ class ChildCamera:
         if self._slot is not None:
             self._slot.close()
         self._control = self._slot = None
+        self._prepared = False
         self._trouble = ""
 
     def interrupt(self) -> None:
@@ -184,15 +203,7 @@ class ChildCamera:
             with self._lock:
                 if self._interrupted:
                     raise SourceError(f"{self.name} is closed.")
-                self._child = subprocess.Popen(
-                    [sys.executable, "-m", _CHILD, str(theirs.fileno()), str(memory), str(os.getpid())],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    # libjpeg complains there of every broken picture
-                    stderr=subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(), memory),
-                    env=_environment(),
-                )
+                self._child = start_child(theirs.fileno(), memory)
         except OSError as cause:
             raise SourceError(
                 f"The process that reads {self.name} did not start: {cause.strerror or cause}."
@@ -286,13 +297,3 @@ def usb_camera(device: str, *, width_px: int, height_px: int, frames_per_second:
         name=str(path),
         device=path,
     )
-
-
-def _environment() -> dict[str, str]:
-    """This process's own with the path it imports from, but nothing that concerns the service alone.
-
-    What decodes a device's bytes needs no password, and decoding pictures needs no thread pools.
-    """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_SERVICE_ONLY)}
-    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    return {**kept, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}

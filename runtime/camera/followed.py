@@ -66,13 +66,22 @@ class FollowedCamera:
         with self._lock:
             return self._source.trouble if self._source is not None else ""
 
+    def prepare(self) -> None:
+        """Have the likeliest camera prepared, see ChildCamera."""
+        device = next(self._in_question(self._nodes()), None)
+        if device is not None:
+            self._source_of(device).prepare()
+
     def open(self) -> None:
         """Open the first of the cameras in question that gives a picture.
 
         Raises:
             SourceError: none does; the error is that of the likeliest.
         """
-        self.close()
+        with self._lock:
+            is_open = self._source is not None
+        if is_open:
+            self.close()
         nodes = self._nodes()
         refusals: list[SourceError] = []
         for device in self._in_question(nodes):
@@ -110,8 +119,9 @@ class FollowedCamera:
         """Let go of the camera."""
         self._waiting = None
         with self._lock:
-            source, self._source = self._source, None
-        if source is not None:
+            self._source = None
+        # that which was open, and one that was prepared for nothing
+        for source in self._sources.values():
             source.close()
 
     def interrupt(self) -> None:
@@ -129,8 +139,10 @@ class FollowedCamera:
                 self._source.allow()
 
     def _take(self, device: str) -> Frame | None:
-        source = self._sources.get(device) or self._make(device)
-        self._sources[device] = source
+        source = self._source_of(device)
+        for other in self._sources.values():
+            if other is not source:
+                other.close()
         with self._lock:
             if self._interrupted:
                 raise SourceError(f"{device} is closed.")
@@ -142,6 +154,11 @@ class FollowedCamera:
         except SourceError:
             self.close()
             raise
+
+    def _source_of(self, device: str) -> ChildCamera:
+        if device not in self._sources:
+            self._sources[device] = self._make(device)
+        return self._sources[device]
 
     def _in_question(self, nodes: Sequence[CameraNode]) -> Iterator[str]:
         """The devices to try, the likeliest first, none twice."""

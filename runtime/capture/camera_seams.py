@@ -19,6 +19,15 @@ class Interruptible(Protocol):
 
 
 @runtime_checkable
+class Preparable(Protocol):
+    """A source that can do part of its opening before anybody may see."""
+
+    def prepare(self) -> None:
+        """Do what touches no device; `open` raises what went wrong, `close` undoes it."""
+        ...
+
+
+@runtime_checkable
 class Troubled(Protocol):
     """A source that tells what is wrong though pictures come."""
 

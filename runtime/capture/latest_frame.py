@@ -14,8 +14,8 @@ from dataclasses import replace
 from emomusic_edge.contracts import Frame, FrameSource
 from emomusic_edge.errors import SourceError
 
-from .camera_seams import Interruptible, Troubled
 from .picture_watch import PictureWatch
+from .timed_source import TimedSource
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class LatestFrameCapture:
         stall_s: float = 3.0,
         watch: PictureWatch | None = None,
     ) -> None:
-        self._source = source
+        self._source = TimedSource(source, clock)
         self._pace = pace
         self._clock = clock
         self._retry_s = retry_s
@@ -65,15 +65,12 @@ class LatestFrameCapture:
         self._dropped = 0
         self._reason = ""
         self._failure: Exception | None = None
-        self._opened = False
-        self._finished = False
-        self._paused = False
+        self._opened = self._finished = self._paused = False
         self._pauses = 0
         self._paused_at_s = 0.0
         self._stood_still_s = 0.0
         self._closing = False
         self._waiting_since_s: float | None = None
-        self._in_source_since_s: float | None = None
 
     @property
     def ended(self) -> bool:
@@ -93,13 +90,12 @@ class LatestFrameCapture:
     @property
     def trouble(self) -> str:
         """What is wrong though frames come; empty when nothing is."""
-        return self._source.trouble if isinstance(self._source, Troubled) else ""
+        return self._source.trouble
 
     @property
     def silent_s(self) -> float:
         """For how long the source has held the thread, in one call."""
-        since_s = self._in_source_since_s
-        return 0.0 if since_s is None else self._clock() - since_s
+        return self._source.silent_s
 
     @property
     def dropped(self) -> int:
@@ -134,7 +130,7 @@ class LatestFrameCapture:
             self._paused, self._slot, self._reason = True, None, ""
             self._waiting_since_s = None
             self._pauses += 1
-            self._interrupt()
+            self._source.interrupt()
             self._changed.notify_all()
 
     def resume(self) -> None:
@@ -143,7 +139,7 @@ class LatestFrameCapture:
             if self._paused:
                 self._stood_still_s += self._clock() - self._paused_at_s
             self._paused = False
-            if isinstance(self._source, Interruptible) and not self._closing:
+            if not self._closing:
                 self._source.allow()
             self._changed.notify_all()
 
@@ -151,17 +147,12 @@ class LatestFrameCapture:
         """Stop the thread; one that blocks in a read is left to end with the process."""
         with self._changed:
             self._closing, self._slot = True, None
-            self._interrupt()
+            self._source.interrupt()
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join(_JOIN_S)
             if self._thread.is_alive():
                 _log.warning("%s blocks and is left behind", self._source.name)
-
-    def _interrupt(self) -> None:
-        """End a read that blocks, where the source can; otherwise the device is held until the read ends."""
-        if isinstance(self._source, Interruptible):
-            self._source.interrupt()
 
     def _run(self) -> None:
         failure: Exception | None = None
@@ -193,8 +184,8 @@ class LatestFrameCapture:
             began_s = self._clock()
             try:
                 self._wait_begins()
-                self._open()
-                while (frame := self._read()) is not None and self._offer_if_believed(frame):
+                self._source.open()
+                while (frame := self._source.read()) is not None and self._offer_if_believed(frame):
                     self._wait_begins()
             except SourceError as cause:
                 self._source.close()
@@ -208,27 +199,13 @@ class LatestFrameCapture:
             finally:
                 self._source.close()
 
-    def _open(self) -> None:
-        self._in_source_since_s = self._clock()
-        try:
-            self._source.open()
-        finally:
-            self._in_source_since_s = None
-
-    def _read(self) -> Frame | None:
-        self._in_source_since_s = self._clock()
-        try:
-            return self._source.read()
-        finally:
-            self._in_source_since_s = None
-
     def _play_file(self) -> None:
-        self._open()
+        self._source.open()
         with self._changed:
             self._opened = True
             self._changed.notify_all()
         start_s: float | None = None
-        while (frame := self._read()) is not None:
+        while (frame := self._source.read()) is not None:
             if self._pace:
                 start_s, due_s = self._wait_until_due(frame.captured_at_s, start_s)
                 frame = replace(frame, captured_at_s=due_s)

@@ -3,10 +3,12 @@
 Altshuler 1948; Starcke et al., IJERPH 18:12486, 2021. The way is a straight line in the plane of music. It is walked
 one step a song, and only while somebody can be seen to follow and there is music for the next step:
 
-- while the feeling is uncertain (held on an axis, stale, or none) the next song is sought where the last one was;
-- a next point without a reachable song is brought nearer by quarters of a step, and if that does not help, the way
-  waits. Reachable: a song that may be chosen lies at most GUIDE_REACH from the point, or no farther than the nearest
-  one lies from where the way stands: in a small library waiting must not cost more than going on.
+- while the feeling is uncertain the next song is sought where the last one was. Uncertain: there is none, it is stale,
+  or for less than GUIDE_SURE_SHARE of the song both axes were sure. One held frame stops nothing, one sure frame starts
+  nothing;
+- a next point that is not reachable is brought nearer by quarters of a step, and if that does not help, the way waits.
+  Reachable: a song that may be chosen lies within GUIDE_REACH of it. From a point without music within that reach (a
+  strong feeling often lies there) a step is also free that leads nearer to music: it could not be left otherwise.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from emomusic_edge.contracts import GuideStatus, StableAffect, ValenceArousal
 GUIDE_REACH = 0.1
 """DEAM units. The default margin, below which a difference is not worth a switch; less than a step from a sad feeling
 to the default goal in five."""
+
+GUIDE_SURE_SHARE = 0.5
+"""Of a song's time. On the demo clip a tenth of the frames is held; in a dim room, or with nobody in it, most are."""
 
 _SHORTER = (1.0, 0.75, 0.5, 0.25)
 _END = 1.0 - 1e-9
@@ -58,17 +63,23 @@ class GuidePath:
         """Where the song that plays was sought."""
         return self._at(self._shares[-1])
 
-    def next_point(self, stable: StableAffect | None) -> tuple[ValenceArousal, str]:
-        """Where the next song is sought, and why that is no whole step: "", `uncertain`, `shorter` or `unreachable`."""
+    def next_point(self, stable: StableAffect | None, sure_share: float) -> tuple[ValenceArousal, str]:
+        """Where the next song is sought, and why that is no whole step: "", `uncertain`, `shorter` or `unreachable`.
+
+        Args:
+            stable: the steadied feeling now.
+            sure_share: of the time of the song that ends, in which no axis was held; 0..1.
+        """
         share = self._shares[-1]
         if share >= _END:
             return self.point, ""
-        if stable is None or stable.stale or any(stable.held):
+        if stable is None or stable.stale or sure_share < GUIDE_SURE_SHARE:
             return self.point, "uncertain"
-        bound = max(GUIDE_REACH, self._nearest_music(self.point))
+        here = self._nearest_music(self.point)
         for part in _SHORTER:
             point = self._at(self._after(share, part))
-            if self._nearest_music(point) <= bound:
+            there = self._nearest_music(point)
+            if there <= GUIDE_REACH or there < here:
                 return point, "" if part == 1.0 else "shorter"
         return self.point, "unreachable"
 

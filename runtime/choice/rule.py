@@ -4,8 +4,8 @@ Distances are Euclidean, in DEAM units, between the target and a window's point.
 dwell time before its closing fade is looked at only when no other song outside the recent ones is left.
 
 1. *Recent* songs, the last `recent` chosen and the playing one, are out.
-2. A song is *fresh* when it is not among the last `spacing` chosen. If the affect radius holds a fresh song, the
-   candidates are all songs within the radius.
+2. A song is *fresh* when it is not among the last `spacing` chosen. If the affect radius holds fresh songs, these
+   are the candidates.
 3. Otherwise the nearest fresh song within reach is taken. Reach is the margin beyond the nearest song of all: the
    difference that is not worth a switch. So a region with at most `spacing` songs is played through before one repeats.
 4. If nothing within reach is fresh, the candidates are all songs within reach.
@@ -15,9 +15,11 @@ dwell time before its closing fade is looked at only when no other song outside 
 Among candidates (2 and 4), each with its nearest start, the one played longest ago is the *first*: one never played
 before all others; then the nearest; then the lower row. It is taken, unless likes, dislikes or skips are known of the
 *due*: of the quarter played longest ago, and all that were never played, those whose distance differs from the first's
-by at most the radius. Then each due song draws from its posterior, and the highest draw is taken (Thompson, "On the
-likelihood that one unknown probability exceeds another", Biometrika 25, 1933). So what is known of songs never moves
-the choice by more than the radius.
+by at most the radius. Then each due song, in this order, draws from its posterior, and the highest draw is taken
+(Thompson, "On the likelihood that one unknown probability exceeds another", Biometrika 25, 1933).
+
+So what is known of songs never moves the choice by more than the radius. Nor does it bring a song back while a fresh
+one is within reach, nor, where none is, before three quarters of the candidates were played since.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from numpy.typing import NDArray
 from emomusic_edge.contracts import ValenceArousal
 from emomusic_edge.deam_index.mapped import release_pages
 from emomusic_edge.deam_index.music_index import MusicIndex
-from emomusic_edge.deam_index.window_tree import WindowTree
+from emomusic_edge.deam_index.window_grid import WindowGrid
 
 from .feedback import Counts
 
@@ -76,7 +78,7 @@ class SongChoice:
     """The rule over one index, with its memory of what was played. No clock: the order of choices is all it keeps."""
 
     def __init__(self, index: MusicIndex, playable: NDArray[np.bool_], rule: ChoiceRule, *, seed: int = 0) -> None:
-        """Build the search tree.
+        """Sort the windows for the search.
 
         Args:
             index: N windows of S songs.
@@ -88,8 +90,8 @@ class SongChoice:
         self._rule = rule
         self._playable = playable.copy()
         rows, self._late_rows = _whole_and_late(index, playable, rule)
-        self._whole = WindowTree(index.points, None if len(rows) == index.window_count else rows)
-        self._late: WindowTree | None = None
+        self._whole = WindowGrid(index.points, None if len(rows) == index.window_count else rows)
+        self._late: WindowGrid | None = None
         self._stamp = np.zeros(index.song_count, np.int64)  # 0 never, else higher for a later choice
         self._order: dict[int, None] = {}  # songs by their last choice
         self._choices = 0
@@ -153,19 +155,22 @@ class SongChoice:
         return math.inf if nearest is None else nearest[0]
 
     def _best(
-        self, starts: WindowTree, target: ValenceArousal, playing: int | None, nearer_than: float, nearest: int
+        self, starts: WindowGrid, target: ValenceArousal, playing: int | None, nearer_than: float, nearest: int
     ) -> int:
         allowed = self._allowed(playing)
-        near = self._around(starts, target, self._rule.radius, nearer_than, allowed)
-        if self._fresh(self._songs(near)).any():
+
+        def fresh(songs: NDArray[np.integer]) -> NDArray[np.bool_]:
+            found: NDArray[np.bool_] = allowed(songs) & (self._stamp[songs] <= self._stale_above)
+            return found
+
+        near = self._around(starts, target, self._rule.radius, nearer_than, fresh)
+        if len(near):
             return self._due(near, target)
         of_all = self._nearest(starts, target, lambda songs: self._playable[songs])
         reach = max(self._rule.radius, (of_all[0] if of_all else 0.0) + self._rule.margin)
-        fresh = self._nearest(
-            starts, target, lambda songs: allowed(songs) & self._fresh(songs), at_most=min(reach, nearer_than)
-        )
-        if fresh is not None and fresh[0] <= reach and fresh[0] < nearer_than:
-            return fresh[1]
+        nearest_fresh = self._nearest(starts, target, fresh, at_most=min(reach, nearer_than))
+        if nearest_fresh is not None and nearest_fresh[0] <= reach and nearest_fresh[0] < nearer_than:
+            return nearest_fresh[1]
         within = self._around(starts, target, reach, nearer_than, allowed)
         return self._due(within, target) if len(within) else nearest
 
@@ -199,11 +204,11 @@ class SongChoice:
                 return nearest[1]
         return None
 
-    def _starts(self) -> Iterator[WindowTree]:
+    def _starts(self) -> Iterator[WindowGrid]:
         """The starts that leave the dwell; then, built when they are first needed, those that do not."""
         yield self._whole
         if self._late is None:
-            self._late = WindowTree(self._index.points, self._late_rows)
+            self._late = WindowGrid(self._index.points, self._late_rows)
         yield self._late
 
     def _allowed(self, playing: int | None) -> _Allowed:
@@ -213,19 +218,15 @@ class SongChoice:
 
         return allowed
 
-    def _fresh(self, songs: NDArray[np.integer]) -> NDArray[np.bool_]:
-        fresh: NDArray[np.bool_] = self._stamp[songs] <= self._stale_above
-        return fresh
-
     def _around(
-        self, starts: WindowTree, target: ValenceArousal, radius: float, nearer_than: float, allowed: _Allowed
+        self, starts: WindowGrid, target: ValenceArousal, radius: float, nearer_than: float, allowed: _Allowed
     ) -> NDArray[np.intp]:
         rows = starts.within(target, radius * (1.0 + _TIE))
         distances = self._distances(rows, target)
         return rows[(distances <= radius) & (distances < nearer_than) & allowed(self._songs(rows))]
 
     def _nearest(
-        self, starts: WindowTree, target: ValenceArousal, allowed: _Allowed, *, at_most: float = math.inf
+        self, starts: WindowGrid, target: ValenceArousal, allowed: _Allowed, *, at_most: float = math.inf
     ) -> tuple[float, int] | None:
         """The distance and row of the nearest window of an allowed song; windows past `at_most` may be left out."""
         k = min(_FIRST_K, starts.size)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from emomusic_edge.config import Settings
+from emomusic_edge.deam_index.alignment import other_people
 from emomusic_edge.deam_index.audio_files import playable_files
 from emomusic_edge.deam_index.index_file import read_index
 from emomusic_edge.deam_index.music_index import MusicIndex
-from emomusic_edge.errors import EmomusicError, IndexFileError
-from emomusic_edge.paths import DataLayout
-from emomusic_edge.runtime.calibration import read_calibration
-from emomusic_edge.runtime.locate import audio_folder, audio_roots, index_file
+from emomusic_edge.errors import EmomusicError, IndexFileError, ModelError
+from emomusic_edge.runtime.locate import applied_calibration, audio_folder, audio_roots, index_file
 from emomusic_edge.trust import signature_check
 
 from .finding import About, Finding
@@ -43,18 +43,38 @@ def look(setup: Setup) -> Iterator[Finding]:
             songs=index.song_count,
             windows=index.window_count,
         )
+        if other := other_people(index):
+            yield _about.warning(
+                "alignment",
+                f"{path} was made for other people than are assumed now ({other})",
+                meaning="Feelings are taken to music by other statistics than those that stand in the index.",
+                mend="Build the index again with `emomusic-edge index build`",
+            )
         plays = playable_files(index, roots)
         missing = [file for file, playable in zip(index.files, plays.tolist(), strict=True) if not playable]
         yield _songs(index, missing, str(audio_folder(settings)), built_in=settings.music.index == "starter")
+    yield from _calibration(settings)
+
+
+def _calibration(settings: Settings) -> Iterator[Finding]:
     try:
-        calibration = read_calibration(DataLayout(settings.paths.data_dir).calibration(settings.music.person))
+        applied = applied_calibration(settings)
+    except ModelError:
+        return  # what is wrong with a model is told under Models
     except EmomusicError as error:
         yield _about.problem(
             "calibration", str(error).rstrip("."), meaning="No run starts with a broken one.", mend=error.mend
         )
-    else:
-        if calibration is not None:
-            yield _about.ok("calibration", f"one for {calibration.person} is applied")
+        return
+    if applied.reason:
+        yield _about.warning(
+            "calibration",
+            applied.reason,
+            meaning="Another model puts a neutral face elsewhere. The music follows the estimate as it is.",
+            mend="Record it anew with `emomusic-edge calibrate`",
+        )
+    elif applied.calibration is not None:
+        yield _about.ok("calibration", f"one for {applied.calibration.person} is applied")
 
 
 def _songs(index: MusicIndex, missing: list[str], folder: str, *, built_in: bool) -> Finding:

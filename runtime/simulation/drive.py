@@ -27,12 +27,15 @@ class Played:
         songs: [plays], the song id of each.
         points: float64 [plays, 2], the affect of the window that each was chosen for, DEAM units.
         stable: float64 [n, 2], the steadied feeling, FindingEmo units; NaN before the first.
+        sought: float64 [n, 2], where the mode sought music, DEAM units; NaN where nowhere. None from the seed's rules,
+            which know no modes.
     """
 
     play: NDArray[np.int64]
     songs: tuple[str, ...]
     points: NDArray[np.float64]
     stable: NDArray[np.float64]
+    sought: NDArray[np.float64] | None = None
 
 
 def drive_ours(series: AffectSeries, stabilizer: Stabilizer, music: Music) -> Played:
@@ -44,7 +47,7 @@ def drive_ours(series: AffectSeries, stabilizer: Stabilizer, music: Music) -> Pl
         music: fresh, on a player without a device.
     """
     count = len(series.t_s)
-    play, stables = np.full(count, SILENCE, np.int64), np.full((count, 2), np.nan)
+    play, stables, sought = np.full(count, SILENCE, np.int64), np.full((count, 2), np.nan), np.full((count, 2), np.nan)
     segments: list[Segment] = []
     last: Segment | None = None
     seen: list[bool] = np.isfinite(series.mean).all(axis=1).astype(bool).tolist()
@@ -56,7 +59,10 @@ def drive_ours(series: AffectSeries, stabilizer: Stabilizer, music: Music) -> Pl
             stable = stabilizer.update(FusedAffect(point, spread, {}) if there else None, now_s)
         elif there:
             stable = StableAffect(point, spread, (False, False), 0.0)
-        playback = music.step(stable, now_s).playback
+        state = music.step(stable, now_s)
+        playback = state.playback
+        if state.target is not None:
+            sought[row] = state.target
         if stable is not None:
             stables[row] = stable.mean
         playing = playback.segment
@@ -69,7 +75,7 @@ def drive_ours(series: AffectSeries, stabilizer: Stabilizer, music: Music) -> Pl
         if playback.position_s < playing.song_end_s:
             play[row] = len(segments) - 1
     points = np.array([(segment.valence, segment.arousal) for segment in segments], np.float64).reshape(-1, 2)
-    return Played(play, tuple(segment.song_id for segment in segments), points, stables)
+    return Played(play, tuple(segment.song_id for segment in segments), points, stables, sought)
 
 
 def drive_seed(series: AffectSeries, index: MusicIndex) -> Played:

@@ -28,8 +28,13 @@ class Figures:
             rule itself maps it; NaN where nothing sounded.
         distance_standardised: the same with the feeling mapped by `standardise`, whatever the rule does.
         switches_per_hour: changes of song.
-        dwell_median_s, dwell_shortest_s, dwell_longest_s: how long a song sounded; the last one, which the end cut
-            short, is left out.
+        distance_p10, distance_p50, distance_p90: of `distance` over that time: so much of it the song was nearer.
+        goal_distance: DEAM units, mean over the same time, between the song and what the mode sought (`calm` and
+            `energize` their goal, `guide` the point that its way had come to, `mirror` the steadied feeling); None
+            where nobody told what was sought.
+        goal_distance_p10, goal_distance_p50, goal_distance_p90: likewise.
+        dwell_median_s, dwell_p10_s, dwell_p90_s, dwell_shortest_s, dwell_longest_s: how long a song sounded; the last
+            one, which the end cut short, is left out.
         songs: how many different ones.
         effective_songs: exp of the entropy of the plays.
         top_share: of the plays, of the TOP most played songs.
@@ -40,9 +45,18 @@ class Figures:
 
     hours: float
     distance: float
+    distance_p10: float
+    distance_p50: float
+    distance_p90: float
     distance_standardised: float
+    goal_distance: float | None
+    goal_distance_p10: float | None
+    goal_distance_p50: float | None
+    goal_distance_p90: float | None
     switches_per_hour: float
+    dwell_p10_s: float
     dwell_median_s: float
+    dwell_p90_s: float
     dwell_shortest_s: float
     dwell_longest_s: float
     songs: int
@@ -113,12 +127,25 @@ def figures(series: AffectSeries, played: Played, feeling: NDArray[np.float64], 
         last[song] = place
     sounds = played.play != SILENCE
     began = int(np.argmax(sounds)) if sounds.any() else len(sounds)
+    felt = distances(played, aligned(feeling, own))
+    p10, p50, p90 = _quantiles(felt)
+    goal = None if played.sought is None else distances(played, played.sought)
+    goals: tuple[float | None, float | None, float | None] = (None, None, None) if goal is None else _quantiles(goal)
     return Figures(
         hours=series.hours,
-        distance=_mean(distances(played, aligned(feeling, own))),
+        distance=_mean(felt),
+        distance_p10=p10,
+        distance_p50=p50,
+        distance_p90=p90,
         distance_standardised=_mean(distances(played, aligned(feeling, fair))),
+        goal_distance=None if goal is None else _mean(goal),
+        goal_distance_p10=goals[0],
+        goal_distance_p50=goals[1],
+        goal_distance_p90=goals[2],
         switches_per_hour=max(len(played.songs) - 1, 0) / series.hours if series.hours > 0 else 0.0,
-        dwell_median_s=float(np.median(dwell_s)) if len(dwell_s) else math.nan,
+        dwell_p10_s=_quantiles(dwell_s)[0],
+        dwell_median_s=_quantiles(dwell_s)[1],
+        dwell_p90_s=_quantiles(dwell_s)[2],
         dwell_shortest_s=float(dwell_s.min()) if len(dwell_s) else math.nan,
         dwell_longest_s=float(dwell_s.max()) if len(dwell_s) else math.nan,
         songs=len(counts),
@@ -134,3 +161,12 @@ def figures(series: AffectSeries, played: Played, feeling: NDArray[np.float64], 
 def _mean(values: NDArray[np.float64]) -> float:
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else math.nan
+
+
+def _quantiles(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """The 10 %, 50 % and 90 % quantiles of what is known; NaN where nothing is."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return math.nan, math.nan, math.nan
+    p10, p50, p90 = np.quantile(known, (0.1, 0.5, 0.9)).tolist()
+    return p10, p50, p90

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emomusic_edge.deam_index.music_index import MusicIndex
-from emomusic_edge.deam_index.window_tree import WindowTree
+from emomusic_edge.deam_index.window_grid import WindowGrid
 
 ALPHA = 0.7
 THRESHOLD = 0.4
@@ -46,7 +46,7 @@ class SeedMatcher:
 
     def __init__(self, index: MusicIndex) -> None:
         self._index = index
-        self._tree = WindowTree(index.points)
+        self._windows = WindowGrid(index.points)
         self._recent: deque[int] = deque(maxlen=RECENT)
         self._current: int | None = None
         self._since_s = 0.0
@@ -55,7 +55,7 @@ class SeedMatcher:
         """The row of the window that is recommended now."""
         if self._current is not None and now_s - self._since_s < DWELL_S:
             return self._current
-        _, rows = self._tree.nearest(seed_mapping(stable), NEIGHBOURS)
+        _, rows = self._windows.nearest(seed_mapping(stable), NEIGHBOURS)
         songs = self._index.song[rows]
         others = [row for row, song in zip(rows, songs, strict=True) if int(song) not in self._recent]
         best = int(others[0] if others else rows[0])

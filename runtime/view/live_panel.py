@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,16 +11,21 @@ from rich.table import Table
 from rich.text import Text
 
 from emomusic_edge.affect import DEAM, FINDINGEMO
-from emomusic_edge.contracts import PlaybackStatus, StateSnapshot, ValenceArousal
+from emomusic_edge.contracts import StateSnapshot, ValenceArousal
 
-from .affect_plane import (
-    AROUSAL_STYLE,
-    HELD_STYLE,
-    STALE_STYLE,
-    TARGET_STYLE,
-    VALENCE_STYLE,
-    affect_plane,
-    axis_bar,
+from .affect_plane import AROUSAL_STYLE, HELD_STYLE, VALENCE_STYLE, affect_plane
+from .panel_rows import (
+    affect_row,
+    axis_row,
+    camera_and_face,
+    mode_row,
+    mood_row,
+    music_row,
+    rate_limit,
+    sd_of,
+    sds_of,
+    song_text,
+    troubles,
 )
 from .terminal_text import ascii_segments, printable
 
@@ -74,19 +78,19 @@ def render(snapshot: StateSnapshot | None, around: Surroundings | None = None) -
 
 def plain_line(snapshot: StateSnapshot, start_s: float = 0.0) -> str:
     """A snapshot as one line for a log or a pipe; its time counts from `start_s`."""
-    parts = [f"{snapshot.t_s - start_s:.1f} s", _camera_and_face(snapshot)]
+    parts = [f"{snapshot.t_s - start_s:.1f} s", camera_and_face(snapshot)]
     stable = snapshot.stable
     if stable is None:
         parts.append("no sure estimate yet")
     else:
         for place, axis in enumerate(("valence", "arousal")):
-            value = f"{axis} {stable.mean[place]:+.2f} ± {_sd(stable.variance[place]):.2f}"
+            value = f"{axis} {stable.mean[place]:+.2f} ± {sd_of(stable.variance[place]):.2f}"
             parts.append(f"{value} held" if stable.held[place] else value)
         parts.append(f"stale for {stable.age_s:.0f} s" if stable.stale else snapshot.mood or "")
-    parts += [snapshot.mode.value, _song(snapshot.playback)]
+    parts += [snapshot.mode.value, song_text(snapshot.playback)]
     parts.append(f"{snapshot.frames_per_second:.1f} frames/s, {snapshot.latency_ms:.0f} ms")
-    parts.append(_limit(snapshot))
-    parts += [f"{part}: {printable(reason)}" for part, reason in _troubles(snapshot)]
+    parts.append(rate_limit(snapshot))
+    parts += [f"{part}: {printable(reason)}" for part, reason in troubles(snapshot)]
     return " | ".join(part for part in parts if part)
 
 
@@ -110,7 +114,7 @@ class _View:
             body.append(self._body(self.snapshot, width - 4))
             body += [
                 Text(f"! {part}: {printable(reason)}", style=HELD_STYLE, overflow="fold")
-                for part, reason in _troubles(self.snapshot)
+                for part, reason in troubles(self.snapshot)
             ]
         if self.around.notice:
             body.append(Text(self.around.notice, style="italic", overflow="fold"))
@@ -145,7 +149,7 @@ class _View:
         stable = snapshot.stable
         return affect_plane(
             stable.mean if stable else None,
-            _sds(stable.variance) if stable else _NO_SPREAD,
+            sds_of(stable.variance) if stable else _NO_SPREAD,
             held=any(stable.held) if stable else False,
             stale=stable.stale if stable else False,
             target=self.around.to_felt(snapshot.target) if snapshot.target else None,
@@ -160,13 +164,13 @@ class _View:
         return None if path is None else (tuple(map(self.around.to_felt, path.points)), path.at)
 
     def _rows(self, snapshot: StateSnapshot, width: int, *, with_plane: bool) -> Iterator[tuple[str, RenderableType]]:
-        yield "valence", _axis(snapshot, 0, width, VALENCE_STYLE)
-        yield "arousal", _axis(snapshot, 1, width, AROUSAL_STYLE)
-        yield "mood", _mood(snapshot)
-        yield "camera", Text(_camera_and_face(snapshot), style="" if snapshot.face else HELD_STYLE)
-        yield "mode", _mode(snapshot)
-        yield "music", _music(snapshot.playback, width)
-        yield "", _affect_of_music(snapshot)
+        yield "valence", axis_row(snapshot, 0, width, VALENCE_STYLE)
+        yield "arousal", axis_row(snapshot, 1, width, AROUSAL_STYLE)
+        yield "mood", mood_row(snapshot)
+        yield "camera", Text(camera_and_face(snapshot), style="" if snapshot.face else HELD_STYLE)
+        yield "mode", mode_row(snapshot)
+        yield "music", music_row(snapshot.playback, width)
+        yield "", affect_row(snapshot)
         yield "speed", self._speed(snapshot)
         stages = "  ".join(f"{stage} {took_ms:.1f}" for stage, took_ms in snapshot.stage_ms.items())
         yield "", Text(stages, style="bright_black")
@@ -180,129 +184,6 @@ class _View:
 
     def _speed(self, snapshot: StateSnapshot) -> Text:
         latency_ms = self.around.latency_p50_ms if self.around.latency_p50_ms is not None else snapshot.latency_ms
-        limit = _limit(snapshot)
+        limit = rate_limit(snapshot)
         line = Text(f"{snapshot.frames_per_second:.1f} frames/s, {latency_ms:.1f} ms")
         return line.append(f", {limit}", style=HELD_STYLE) if limit else line.append(" from picture to answer")
-
-
-def _limit(snapshot: StateSnapshot) -> str:
-    """What keeps the rate below the one that was asked for; empty when nothing does."""
-    told = {"none": "", "work": "slowed by the work", "cpu": "slowed for the CPU's budget"}
-    told["temperature"] = "slowed by the heat"
-    return "" if snapshot.pace is None else told[snapshot.pace.limited_by]
-
-
-def _axis(snapshot: StateSnapshot, place: int, width: int, style: str) -> Text:
-    stable = snapshot.stable
-    low, high = FINDINGEMO.low[place], FINDINGEMO.high[place]
-    ends = (f"{low:+.0f} ", f" {high:+.0f}") if low < 0 else (f" {low:.0f} ", f" {high:.0f} ")
-    # value, sd and `held` take 21 cells
-    bar_width = max(width - 6 - 21, 5)
-    held = stable is not None and stable.held[place]
-    stale = stable is not None and stable.stale
-    style = STALE_STYLE if stale else style
-    bar = axis_bar(
-        stable.mean[place] if stable else None,
-        _sd(stable.variance[place]) if stable else 0.0,
-        low,
-        high,
-        bar_width - (bar_width + 1) % 2,
-        style=style,
-        held=held,
-    )
-    line = Text.assemble((ends[0], "bright_black"), bar, (ends[1], "bright_black"))
-    if stable is not None:
-        line.append(f"  {stable.mean[place]:+.2f}", style=f"bold {style}")
-        line.append(f" ± {_sd(stable.variance[place]):.2f}")
-        if held:
-            line.append("  held", style=HELD_STYLE)
-    return line
-
-
-def _mood(snapshot: StateSnapshot) -> Text:
-    stable = snapshot.stable
-    if not snapshot.camera_on:
-        return Text("not watching", style="italic")
-    if stable is None:
-        return Text("no sure estimate yet", style="italic")
-    if stable.stale:
-        return Text(f"{snapshot.mood or '–'}, stale: last sure {stable.age_s:.0f} s ago", style=STALE_STYLE)
-    line = Text.assemble((snapshot.mood or "–", "bold"))
-    if any(stable.held):
-        line.append(f"  held for {stable.age_s:.0f} s: too uncertain to follow", style=HELD_STYLE)
-    return line
-
-
-def _camera_and_face(snapshot: StateSnapshot) -> str:
-    if not snapshot.camera_on:
-        return "closed"
-    if snapshot.face is None:
-        return "no face"
-    others = f", the nearest of {snapshot.face_count}" if snapshot.face_count > 1 else ""
-    return f"face {snapshot.face.score:.2f}{others}"
-
-
-def _mode(snapshot: StateSnapshot) -> Text:
-    line = Text.assemble((snapshot.mode.value, "bold"))
-    if snapshot.path is not None:
-        path = snapshot.path
-        line.append(f"  {path.at}/{len(path.points) - 1} ◆", style=TARGET_STYLE)
-        line.append(f" {path.waits}" if path.waits else "", style=HELD_STYLE)
-    if snapshot.target is not None:
-        line.append(f"  seeks {_point(snapshot.target)}")
-        line.append(" ◇", style=TARGET_STYLE)
-    return line
-
-
-def _music(playback: PlaybackStatus, width: int) -> Text:
-    segment = playback.segment
-    if segment is None:
-        return Text(_song(playback), style="bright_black")
-    time = f" {_clock(playback.position_s)} / {_clock(segment.song_end_s)}"
-    bar_width = 9
-    title = Text(_song(playback), style="bold", no_wrap=True)
-    title.truncate(max(width - len(time) - bar_width - 1, 4), overflow="ellipsis", pad=True)
-    share = playback.position_s / segment.song_end_s if segment.song_end_s > 0 else 0.0
-    done = round(min(max(share, 0.0), 1.0) * bar_width)
-    return Text.assemble(
-        title, " ", ("━" * done, TARGET_STYLE), ("─" * (bar_width - done), "bright_black"), (time, ""), no_wrap=True
-    )
-
-
-def _affect_of_music(snapshot: StateSnapshot) -> Text:
-    segment = snapshot.playback.segment
-    if segment is None:
-        return Text("")
-    line = Text(f"affect {_point(ValenceArousal(segment.valence, segment.arousal))}")
-    line.append(f"  volume {snapshot.playback.volume:.0%}", style="bright_black")
-    return line
-
-
-def _song(playback: PlaybackStatus) -> str:
-    how = "paused " if playback.paused else ""
-    how += "muted " if playback.muted else ""
-    if playback.segment is None:
-        return f"{how}silence"
-    return f"{how}♪ {printable(playback.segment.title or playback.segment.song_id)}"
-
-
-def _troubles(snapshot: StateSnapshot) -> Iterator[tuple[str, str]]:
-    yield from ((part, reason) for part, reason in snapshot.reasons.items() if reason)
-    if snapshot.playback.reason and snapshot.playback.reason not in snapshot.reasons.values():
-        yield "audio", snapshot.playback.reason
-
-
-def _point(point: ValenceArousal) -> str:
-    return f"valence {point.valence:+.2f}, arousal {point.arousal:+.2f}"
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
-def _sd(variance: float) -> float:
-    return math.sqrt(max(variance, 0.0))
-
-
-def _sds(variance: ValenceArousal) -> ValenceArousal:
-    return ValenceArousal(_sd(variance.valence), _sd(variance.arousal))

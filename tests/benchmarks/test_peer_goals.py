@@ -53,6 +53,7 @@ SERVICE = ServiceFigures(
     imported=[],
     frames_ready=3,
     noise_ms=QUIET,
+    camera_start_s=[1.4, 1.3],
 )
 
 
@@ -121,12 +122,20 @@ def test_one_figure_on_the_wrong_side_misses_its_goal(case: str, value: float, p
         ({"age_ms": [101.0] * 20}, 8),
         ({"resident_mib": [100.0, 340.0]}, 9),
         ({"start_s": [1.6, 1.6, 1.2]}, 10),
+        ({"camera_start_s": [1.6]}, 10),
         ({"imported": ["onnx"]}, 11),
     ],
 )
 def test_one_figure_of_the_service_on_the_wrong_side(change: dict[str, object], place: int) -> None:
     goals = judge(rounds(MET), dataclasses.replace(SERVICE, **change), {}, FACTS)
     assert goals[place].met is False
+
+
+def test_a_start_without_a_camera_is_told_with_its_reason() -> None:
+    service = dataclasses.replace(SERVICE, camera_start_s=[], camera_missing="no C compiler")
+    goal = judge(rounds(MET), service, {}, FACTS)[10]
+    assert goal.met is None
+    assert [figure.missing for figure in goal.figures] == ["", "no C compiler"]
 
 
 def test_megabytes_are_a_million_bytes() -> None:

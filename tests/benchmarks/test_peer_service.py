@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
 import threading
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 from peers.inputs import Inputs
 from peers.service import Watch, timed_hand_over
+from side_by_side.made_camera import MadeCamera, made_camera
 from side_by_side.service import ServiceFigures, _settings, run_command, timings_ms
-from side_by_side.worker_process import plain_environment
+from side_by_side.worker_process import PeerError, plain_environment
 
 from emomusic_edge.config import Settings, load_config, parse_assignments
 from emomusic_edge.contracts import Frame
@@ -88,6 +90,25 @@ def test_the_command_runs_with_the_settings_of_the_watched_run_and_nothing_of_th
     assert environment == {"PATH": "/bin"}
     found = load_config(config, parse_assignments(assigned), environment)
     assert found == Settings.model_validate(settings)
+
+
+def test_a_run_with_the_camera_is_the_same_but_for_its_source(tmp_path: Path) -> None:
+    settings = {"camera": {"source": "clip.mp4"}, "player": {"muted": True}}
+    at_clip = run_command(settings, tmp_path)
+    through_camera = run_command(settings, tmp_path, MadeCamera(tmp_path / "dev", "camera.so"))
+    expected = ["camera.source=0" if word == "camera.source=clip.mp4" else word for word in at_clip if word != "--loop"]
+    assert through_camera[-len(expected) :] == expected
+    assert through_camera[0] == "unshare"
+
+
+def test_only_the_run_sees_the_camera(tmp_path: Path) -> None:
+    try:
+        camera = made_camera(tmp_path)
+    except PeerError as error:
+        pytest.skip(str(error))
+    inside = subprocess.run(camera.before(["ls", "/dev"]), check=True, capture_output=True, text=True).stdout.split()
+    assert {"video0", "null", "shm"} <= set(inside)
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
 
 
 def test_a_place_gives_five_timings_of_the_fixed_work_and_leaves_the_first_out() -> None:

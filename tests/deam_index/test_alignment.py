@@ -10,6 +10,7 @@ from sample_index import sample_index
 from sklearn.neighbors import KDTree
 
 from emomusic_edge.affect import DEAM, FINDINGEMO
+from emomusic_edge.config.settings import MusicSettings
 from emomusic_edge.contracts import ValenceArousal
 from emomusic_edge.deam_index import alignment as alignment_module
 from emomusic_edge.deam_index.alignment import Alignment, AlignmentMethod
@@ -29,13 +30,12 @@ def alignment(request: pytest.FixtureRequest) -> Alignment:
     return Alignment(DEAM_INDEX, request.param)
 
 
-def test_the_default_standardises() -> None:
-    assert Alignment(DEAM_INDEX).method is AlignmentMethod.STANDARDISE
-    assert AlignmentMethod("quantile") is AlignmentMethod.QUANTILE
+def test_the_default_is_that_of_the_settings() -> None:
+    assert Alignment(DEAM_INDEX).method is AlignmentMethod(MusicSettings().alignment) is AlignmentMethod.QUANTILE
 
 
 def test_standardise_maps_mean_to_mean_and_sd_to_sd() -> None:
-    to_music = Alignment(DEAM_INDEX).to_music
+    to_music = Alignment(DEAM_INDEX, AlignmentMethod.STANDARDISE).to_music
     assert to_music(FINDINGEMO.mean) == pytest.approx(DEAM.mean, abs=5e-4)
     above = ValenceArousal(*np.add(FINDINGEMO.mean, FINDINGEMO.sd))
     assert to_music(above) == pytest.approx(np.add(DEAM.mean, DEAM.sd), abs=1e-3)
@@ -44,7 +44,7 @@ def test_standardise_maps_mean_to_mean_and_sd_to_sd() -> None:
 def test_standardise_uses_the_statistics_of_its_index() -> None:
     index = sample_index(reference_mean=ValenceArousal(-0.2, 0.4), reference_sd=ValenceArousal(0.5, 0.1))
     below = ValenceArousal(*np.subtract(FINDINGEMO.mean, FINDINGEMO.sd))
-    assert Alignment(index).to_music(below) == pytest.approx((-0.7, 0.3))
+    assert Alignment(index, AlignmentMethod.STANDARDISE).to_music(below) == pytest.approx((-0.7, 0.3))
 
 
 @pytest.mark.parametrize(

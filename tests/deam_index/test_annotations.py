@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from emomusic_edge.deam_index.annotations import AnnotationSet, read_annotations
+from emomusic_edge.deam_index.scale import RatingScale
 from emomusic_edge.errors import IndexFileError
 
 Cell = float | str
@@ -67,10 +68,13 @@ def test_files_in_tenfold_units_are_rescaled_and_told(tmp_path: Path) -> None:
 def test_both_files_must_be_on_one_scale(tmp_path: Path) -> None:
     with pytest.raises(IndexFileError, match=r"arousal\.csv is in -10\.\.10 and .*valence\.csv in -1\.\.1; the same"):
         read(tmp_path, {1: [0.5, -0.25, 1]}, {1: [5, -2.5, 10]})
-    assert read(tmp_path, {1: [5, -6], 2: [1, 2]}, {1: ["", ""], 2: [-9, 9]}).songs[0].song_id == 2
+    assert read(tmp_path, {1: [5, -6], 2: [1, 2]}, {1: ["", ""], 2: [-9, 9.5]}).songs[0].song_id == 2
 
 
-@pytest.mark.parametrize(("low", "high"), [(1, 9), (0, 1), (0, 10), (0, 100), (-3, 3), (-5, 5), (-4, 4), (-10, -1)])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(1, 9), (0, 1), (0, 10), (0, 100), (-3, 3), (-5, 5), (-4, 4), (-6, 6), (-7, 7), (-9, 9), (-10, -1)],
+)
 @pytest.mark.parametrize("axis", ["valence", "arousal"])
 def test_another_scale_is_refused(tmp_path: Path, axis: str, low: float, high: float) -> None:
     generator = np.random.default_rng(0)
@@ -81,10 +85,31 @@ def test_another_scale_is_refused(tmp_path: Path, axis: str, low: float, high: f
     good: dict[int | str, list[Cell]] = {
         song: [float(value) for value in generator.uniform(-1, 1, 30).round(3)] for song in range(1, 41)
     }
-    told = rf"{axis}\.csv holds values from {low:g} to {high:g}: neither -1\.\.1 nor -10\.\.10"
+    place = r"row \d+, column sample_\d+ms"
+    told = rf"{axis}\.csv holds values from {low:g} to {high:g} \(the farthest from 0: {place}\): neither -1\.\.1 nor"
     with pytest.raises(IndexFileError, match=told) as caught:
         read(tmp_path, *((other, good) if axis == "valence" else (good, other)))
-    assert "-1..1" in caught.value.mend
+    assert "--scale" in caught.value.mend
+
+
+@pytest.mark.parametrize("bound", [6.0, 7.0, 8.3, 9.0])
+def test_both_files_on_another_signed_scale_are_no_tens_and_read_as_declared(tmp_path: Path, bound: float) -> None:
+    valence: dict[int | str, list[Cell]] = {1: [bound, -bound / 2], 2: [-bound, 3.0]}
+    arousal: dict[int | str, list[Cell]] = {1: [-2.0, bound / 2], 2: [3.0, -bound]}
+    with pytest.raises(
+        IndexFileError, match=r"valence\.csv holds .*row 2, column sample_15000ms.*nor surely -10\.\.10"
+    ):
+        read(tmp_path, valence, arousal)
+    found = read_annotations(tmp_path, RatingScale((-bound, -10.0), (bound, 10.0)))
+    np.testing.assert_allclose(found.songs[0].values, [[1.0, -0.2], [-0.5, bound / 20]], rtol=1e-15)
+    assert found.notes == (f"valence and arousal are read as -{bound:g}..{bound:g},-10..10, as declared",)
+
+
+def test_a_declared_scale_is_held_to(tmp_path: Path) -> None:
+    write(tmp_path, "valence.csv", {1: [5, 9], 2: [1, 3]})
+    write(tmp_path, "arousal.csv", {1: [5, 9], 2: [1, 9.5]})
+    with pytest.raises(IndexFileError, match=r"arousal\.csv row 3, column sample_15500ms is 9\.5; 1\.\.9 was expected"):
+        read_annotations(tmp_path, RatingScale((1.0, 1.0), (9.0, 9.0)))
 
 
 def test_a_few_happy_songs_are_no_other_scale(tmp_path: Path) -> None:
@@ -109,6 +134,27 @@ def test_deam_times_ten_is_deam(deam_dir: Path, tmp_path: Path) -> None:
     assert [song.song_id for song in found.songs] == [song.song_id for song in deam.songs]
     for ours, theirs in zip(found.songs, deam.songs, strict=True):
         np.testing.assert_allclose(ours.values, theirs.values, atol=1e-12)
+
+
+def test_a_few_of_deams_songs_times_ten_are_known_and_the_same_values_of_other_songs_are_not(
+    deam_dir: Path, tmp_path: Path
+) -> None:
+    def write_tens(*, turned: bool) -> None:
+        for name in ("valence.csv", "arousal.csv"):
+            with (deam_dir / name).open(newline="") as file:
+                header, *rows = csv.reader(file)
+            rows = rows[:40]
+            numbers = [row[0] for row in rows]
+            tens = [[repr(10 * float(cell)) if cell.strip() else "" for cell in row[1:]] for row in rows]
+            with (tmp_path / name).open("w", newline="") as file:
+                songs = zip(numbers[::-1] if turned else numbers, tens, strict=True)
+                csv.writer(file).writerows([header, *([number, *ten] for number, ten in songs)])
+
+    write_tens(turned=False)
+    assert len(read_annotations(tmp_path).songs) == 40
+    write_tens(turned=True)
+    with pytest.raises(IndexFileError, match=r"valence\.csv holds values .* nor surely"):
+        read_annotations(tmp_path)
 
 
 def test_one_slip_does_not_rescale_a_file(tmp_path: Path) -> None:
@@ -138,7 +184,7 @@ def test_a_cell_that_is_no_number_is_named(tmp_path: Path, cell: str) -> None:
         ("song_id,sample_15000ms,sample_16000ms\n1,0,0\n", "row 1, column 3 is 'sample_16000ms'; 'sample_15500ms'"),
         ("song_id, valence_mean, valence_std\n2,3.1,0.94\n", "column 2 is 'valence_mean'"),
         ("song_id,sample_15000ms\n", "holds no song"),
-        ("song_id,sample_15000ms\n1,0.1\n1,0.2\n", "row 3: song 1 stands there twice"),
+        ("song_id,sample_15000ms\n1,0.1\n1,0.2\n", "row 3, column song_id: song 1 stands there twice, first in row 2"),
         ("song_id,sample_15000ms\n1,0.1\n01,0.2\n", "song 1 stands there twice"),
         ("song_id,sample_15000ms\n1,0.1,0.2\n", "row 2 has 3 cells for 2 columns"),
         ("song_id,sample_15000ms\nx,0.1\n", "row 2, column song_id is 'x'"),

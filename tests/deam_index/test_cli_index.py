@@ -77,6 +77,20 @@ def test_a_file_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.Mon
     assert "mine" in CliRunner().invoke(app, ["info", "deam"], catch_exceptions=False).output
 
 
+def test_a_scale_is_declared_on_the_command_line(deam: Path, tmp_path: Path) -> None:
+    for file, value in ((deam / "valence.csv", "0.25"), (deam / "arousal.csv", "-0.5")):
+        file.write_text(file.read_text().replace(value, "-3.5").replace("0.5", "7"))
+    out = tmp_path / "seven.npz"
+    line = ["build", "--deam", str(deam), "--out", str(out)]
+    with pytest.raises(IndexFileError, match=r"valence\.csv holds values from -3\.5 to 7 \(.*row 3, column") as caught:
+        CliRunner().invoke(app, line, catch_exceptions=False)
+    assert "--scale" in caught.value.mend
+    built = CliRunner().invoke(app, [*line, "--scale", "-7..7"], catch_exceptions=False)
+    assert "Note: valence and arousal are read as -7..7, as declared." in built.output
+    assert read_index(out).points.tolist() == [[-0.5, -0.5], [1.0, 1.0]]
+    assert read_index(out).provenance["scale"] == "annotated on -7..7, mapped to -1..1"
+
+
 def test_bad_audio_beside_deam_counts_as_missing(deam: Path, tmp_path: Path) -> None:
     write_tone(tmp_path / "2.wav", 30.0).rename(tmp_path / "2.mp3")
     (tmp_path / "3.mp3").write_bytes(b"no sound")

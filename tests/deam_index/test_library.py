@@ -95,6 +95,7 @@ def test_an_absolute_path_inside_the_folder_is_taken(music: Path) -> None:
         ("path,valence,arousal\na.flac,5,10\n", "row 2, column arousal is '10'; a number in 1..9"),
         ("path,valence,arousal\na.flac,5,5\na.flac,x,5\n", "row 3, column valence is 'x'"),
         ("path,valence,arousal\na.flac,5\n", "row 2, column arousal is ''"),
+        ("path,valence,arousal\na.flac,5,5\n./a.flac,6,6\n", "row 3, column path: a.flac stands there twice .* row 2"),
         ("path,start,end,valence,arousal\na.flac,-1,5,5,5\n", "row 2, column start is '-1'"),
         ("path,start,end,valence,arousal\na.flac,1:5,5,5,5\n", "row 2, column start is '1:5'"),
         ("path,start,end,valence,arousal\na.flac,5,5,5,5\n", "row 2, column end is '5'; a second after start"),

@@ -37,7 +37,10 @@ def test_one_to_nine_becomes_minus_one_to_one() -> None:
         (HEADER + "2,0.31,0.94,3,0.63\n", "row 2, column valence_mean is '0.31'; a number in 1..9"),
         (HEADER + "2,31,0.94,3,0.63\n", "row 2, column valence_mean is '31'"),
         (HEADER + "2,,0.94,3,0.63\n", "row 2, column valence_mean is ''"),
-        (HEADER + "2,3,1,3,1\n3,3,1,3,1\n2,3,1,3,1\n", "row 4: song 2 stands there twice"),
+        (
+            HEADER + "2,3,1,3,1\n3,3,1,3,1\n2,3,1,3,1\n",
+            "row 4, column song_id: song 2 stands there twice, first in .* row 2",
+        ),
         (HEADER + "x,3,1,3,1\n", "row 2, column song_id is 'x'"),
         (HEADER + "2,3,1\n", "row 2 has 3 cells for 5 columns"),
     ],
@@ -48,7 +51,7 @@ def test_anything_else_is_refused(text: str, message: str) -> None:
 
 
 def test_a_song_in_both_files_is_refused() -> None:
-    with pytest.raises(IndexFileError, match=r"b\.csv row 2: song 2 stands there twice"):
+    with pytest.raises(IndexFileError, match=r"b\.csv row 2, column song_id: song 2 stands there twice, first in "):
         read_song_level([table(HEADER + "2,3,1,3,1\n"), table(HEADER + "2,3,1,3,1\n", "b.csv")])
 
 

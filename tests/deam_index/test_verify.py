@@ -8,9 +8,10 @@ import numpy as np
 from sample_index import sample_index
 from tone_files import write_tone
 
+from emomusic_edge.deam_index.alignment import people_reference
 from emomusic_edge.deam_index.audio_files import AudioRoots
 from emomusic_edge.deam_index.csv_rows import SourceFile
-from emomusic_edge.deam_index.verify import Problem, check_audio, check_sources
+from emomusic_edge.deam_index.verify import Problem, check_audio, check_people, check_sources
 
 
 def test_each_audio_file_is_looked_at(tmp_path: Path) -> None:
@@ -39,3 +40,19 @@ def test_sources_are_held_against_their_hashes() -> None:
     problems = list(check_sources(index, [other, unknown]))
     assert problems[0].told.startswith("sha256 ")
     assert problems[1].told == "the index was not made from a file of this name (valence.csv)"
+
+
+def test_an_index_made_for_other_people_is_told() -> None:
+    same = people_reference()
+    assert "valence -3..3, mean 0.39, sd 1.79, counts 1870 3029 3570 3403 5804 5141 3052" in same
+    other = same.replace("0.39", "0.5")
+    for provenance, told in (
+        ({}, []),
+        ({"people": same}, []),
+        ({"people": other}, [f"the index was made for other people ({other}); mappings use {same}"]),
+        (
+            {"people": same, "mine: people": other},
+            [f"the index was made for other people ({other}); mappings use {same}"],
+        ),
+    ):
+        assert [problem.told for problem in check_people(sample_index(provenance=provenance))] == told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -109,6 +110,6 @@ def test_a_camera_that_is_to_stay_closed_is_not_opened_to_see_whether_it_works(
         pytest.fail("a camera was opened")
 
     monkeypatch.setattr("emomusic_edge.runtime.camera._gives_pictures", gives)
-    _, feed, is_camera = feed_of(Settings(), fast=False, loop=False, closed=True)
+    _, feed, is_camera = feed_of(Settings(), contextlib.ExitStack(), fast=False, loop=False, closed=True)
     assert is_camera
     feed.close()

@@ -1,8 +1,13 @@
-"""The rule of the choice once more, by plain loops over all windows, without trees, stamps, masks or arrays."""
+"""The stated rule of the choice as a filter over whole songs: lists, one walk over all windows, no trees or stamps.
+
+Written from docs/music.md and the head of choice/rule.py: what may be played is narrowed step by step, song by song,
+and the last step names the one to play.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +25,22 @@ class PlainWindow:
 
 
 @dataclass
+class Fit:
+    """A song at its nearest start of the kind that is looked at."""
+
+    distance: float
+    window: PlainWindow
+
+    @property
+    def song(self) -> int:
+        return self.window.song
+
+    @property
+    def place(self) -> tuple[float, int]:
+        return self.distance, self.window.row
+
+
+@dataclass
 class PlainChoice:
     windows: list[PlainWindow]
     playable: set[int]
@@ -32,72 +53,77 @@ class PlainChoice:
         self.generator = np.random.default_rng(self.seed)
 
     def take(self, song: int) -> None:
-        self.played = [other for other in self.played if other != song] + [song]
+        self.played.append(song)
 
     def withdraw(self, song: int) -> None:
         self.playable.discard(song)
 
+    def since(self, song: int) -> float:
+        """How many different songs were played after this one last was; endless for one never played."""
+        if song not in self.played:
+            return math.inf
+        last = len(self.played) - 1 - self.played[::-1].index(song)
+        return len(set(self.played[last + 1 :]))
+
     def recent(self, playing: int | None) -> set[int]:
-        return set(self._last(self.rule.recent)) | ({playing} if playing is not None else set())
+        return {song for song in set(self.played) if self.since(song) < self.rule.recent} | ({playing} - {None})
 
     def choose(
         self, target: tuple[float, float], playing: int | None = None, nearer_than: float = math.inf
     ) -> PlainWindow | None:
-        rule = self.rule
-        recent = self.recent(playing)
-        for whole in (True, False):
-            starts = [w for w in self.windows if w.song in self.playable and self._whole(w) == whole]
-            everything = [(math.hypot(w.point[0] - target[0], w.point[1] - target[1]), w) for w in starts]
-            allowed = [(d, w) for d, w in everything if w.song not in recent]
-            if not allowed:
+        open_songs = self.playable - self.recent(playing)
+        for kind in (self.leaves_the_dwell, self.leaves_less):
+            songs = self.fits(target, kind)
+            if not (open_ := [fit for fit in songs if fit.song in open_songs]):
                 continue
-            allowed = [(d, w) for d, w in allowed if d < nearer_than]
-            if not allowed:
-                return None
-            near = [(d, w) for d, w in allowed if d <= rule.radius]
-            lately = self._last(rule.spacing)
-            if any(w.song not in lately for _, w in near):
-                return self._due(near)
-            reach = max(rule.radius, min(d for d, _ in everything) + rule.margin)
-            within = [(d, w) for d, w in allowed if d <= reach]
-            fresh = [(d, w) for d, w in within if w.song not in lately]
-            if fresh:
-                return _nearest(fresh)
-            return self._due(within) if within else _nearest(allowed)
+            nearer = [fit for fit in open_ if fit.distance < nearer_than]
+            return self.best(nearer, min(fit.distance for fit in songs)) if nearer else None
         if nearer_than < math.inf or not self.playable:
             return None
-        others = self.playable - {playing} or self.playable
-        song = min(sorted(others), key=self._age)
-        mine = [w for w in self.windows if w.song == song]
-        mine = [w for w in mine if self._whole(w)] or mine
-        return _nearest([(math.hypot(w.point[0] - target[0], w.point[1] - target[1]), w) for w in mine])
+        rest = self.playable - {playing} or self.playable
+        oldest = max(sorted(rest), key=self.since)
+        whole = [fit for fit in self.fits(target, self.leaves_the_dwell) if fit.song == oldest]
+        return (whole or [fit for fit in self.fits(target, self.leaves_less) if fit.song == oldest])[0].window
 
-    def _due(self, candidates: list[tuple[float, PlainWindow]]) -> PlainWindow:
-        best: dict[int, tuple[float, PlainWindow]] = {}
-        for distance, window in candidates:
-            found = best.get(window.song)
-            if found is None or (distance, window.row) < (found[0], found[1].row):
-                best[window.song] = (distance, window)
-        order = sorted(best.values(), key=lambda pair: (self._age(pair[1].song), pair[0], pair[1].row))
-        never = sum(window.song not in self.played for _, window in order)
-        oldest = order[: max(math.ceil(len(order) / 4), never)]
-        first_at = oldest[0][0]
-        due = [window for distance, window in oldest if abs(distance - first_at) <= self.rule.radius]
-        known = [self.counts.get(window.song, Counts()) for window in due]
+    def best(self, songs: list[Fit], nearest_of_all: float) -> PlainWindow:
+        reach = max(self.rule.radius, nearest_of_all + self.rule.margin)
+        fresh = [fit for fit in songs if self.since(fit.song) >= self.rule.spacing]
+        equal = [fit for fit in fresh if fit.distance <= self.rule.radius]
+        within = [fit for fit in songs if fit.distance <= reach]
+        if equal:
+            return self.one_of(equal)
+        if fresh_within := [fit for fit in fresh if fit in within]:
+            return min(fresh_within, key=lambda fit: fit.place).window
+        return self.one_of(within) if within else min(songs, key=lambda fit: fit.place).window
+
+    def one_of(self, candidates: list[Fit]) -> PlainWindow:
+        order = sorted(candidates, key=lambda fit: (-self.since(fit.song), *fit.place))
+        first = order[0]
+        quarter = order[: math.ceil(len(order) / 4)]
+        due = [
+            fit
+            for fit in order
+            if (fit in quarter or fit.song not in self.played)
+            and abs(fit.distance - first.distance) <= self.rule.radius
+        ]
+        known = [self.counts.get(fit.song, Counts()) for fit in due]
         if all(count == Counts() for count in known):
-            return due[0]
+            return first.window
         draws = [self.generator.beta(1 + count.likes, 1 + count.dislikes + count.skips / 2) for count in known]
-        return due[draws.index(max(draws))]
+        return due[draws.index(max(draws))].window
 
-    def _whole(self, window: PlainWindow) -> bool:
+    def fits(self, target: tuple[float, float], kind: Callable[[PlainWindow], bool]) -> list[Fit]:
+        """Every playable song that has a start of that kind."""
+        found: dict[int, Fit] = {}
+        for window in self.windows:
+            if window.song in self.playable and kind(window):
+                fit = Fit(math.hypot(window.point[0] - target[0], window.point[1] - target[1]), window)
+                if window.song not in found or fit.place < found[window.song].place:
+                    found[window.song] = fit
+        return list(found.values())
+
+    def leaves_the_dwell(self, window: PlainWindow) -> bool:
         return window.left_s - self.rule.fade_s >= self.rule.dwell_s
 
-    def _age(self, song: int) -> int:
-        return self.played.index(song) if song in self.played else -1
-
-    def _last(self, count: int) -> list[int]:
-        return self.played[max(0, len(self.played) - count) :]
-
-
-def _nearest(pairs: list[tuple[float, PlainWindow]]) -> PlainWindow:
-    return min(pairs, key=lambda pair: (pair[0], pair[1].row))[1]
+    def leaves_less(self, window: PlainWindow) -> bool:
+        return not self.leaves_the_dwell(window)

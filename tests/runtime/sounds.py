@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,21 @@ def recording(script: str, folder: Path) -> NDArray[np.float64]:
     done = run(script, SDL_AUDIODRIVER="disk", SDL_DISKAUDIOFILE=str(raw))
     assert done.returncode == 0, done.stderr
     return np.fromfile(raw, np.int16).reshape(-1, 2) / 32768
+
+
+def judged(script: str, folder: Path, judge: Callable[[NDArray[np.float64]], None], *, attempts: int = 3) -> None:
+    """Record and judge in real time; one good attempt counts.
+
+    A busy machine tears what is heard now and then, and can only make it worse; what the program does wrong, it does
+    each time.
+    """
+    for left in reversed(range(attempts)):
+        try:
+            judge(recording(script, folder))
+            return
+        except AssertionError:
+            if not left:
+                raise
 
 
 def levels(heard: NDArray[np.float64]) -> NDArray[np.float64]:

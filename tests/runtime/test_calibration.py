@@ -19,6 +19,7 @@ from emomusic_edge.errors import ConfigError
 from emomusic_edge.runtime.calibration import (
     MAX_SHIFT,
     NEUTRAL,
+    ModelHashes,
     NeutralMinute,
     delete_calibration,
     read_calibration,
@@ -104,6 +105,23 @@ def test_an_altered_file_is_refused_with_its_field(tmp_path: Path, change: dict[
     path.write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="is no calibration"):
         read_calibration(path)
+
+
+def test_it_is_applied_only_with_the_models_that_it_was_made_with(tmp_path: Path) -> None:
+    made_with = ModelHashes("a" * 64, "b" * 64)
+    minute = NeutralMinute(made_with)
+    for i in range(100):
+        minute.add(frame(i / 10, 0.25, 2.0))
+    found = minute.calibration("anna")
+    write_calibration(tmp_path / "anna.json", found)
+    stored = read_calibration(tmp_path / "anna.json")
+    assert stored == found
+    assert stored.made_with_others(made_with) == ""
+    assert "another face model: it is not applied" in stored.made_with_others(ModelHashes("c" * 64, "b" * 64))
+    assert "another face and scene model" in stored.made_with_others(ModelHashes("c" * 64, "d" * 64))
+    # one that was written before the hashes were kept
+    older = minute_of([frame(i / 10, 0.25, 2.0) for i in range(100)]).calibration("anna")
+    assert older.made_with_others(made_with) == ""
 
 
 def test_the_command_shows_and_deletes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,14 +61,19 @@ def test_figures_against_a_count_by_hand() -> None:
     play = np.array([SILENCE, 0, 0, 0, 1, 1, SILENCE, 2, 2, 2])
     points = np.array([[0.0, 0.0], [0.3, 0.4], [0.0, 0.0]])
     feeling = np.zeros((10, 2))
-    played = Played(play, ("a", "b", "a"), points, feeling)
+    played = Played(play, ("a", "b", "a"), points, feeling, sought=np.tile([0.3, 0.0], (10, 1)))
     series = AffectSeries("by hand", t_s, feeling, feeling)
     np.testing.assert_array_equal(spans_s(played, t_s), [[1, 4], [4, 6], [7, 9]])
     found = figures(series, played, feeling, lambda point: point, lambda _: ValenceArousal(0.3, 0.4))
     assert found.distance == pytest.approx(2 * 0.5 / 8)
     assert found.distance_standardised == pytest.approx(6 * 0.5 / 8)
     assert found.switches_per_hour == pytest.approx(2 / (9 / 3600))
+    # six windows of 0 and two of 0.5 from the feeling; six of 0.3 and two of 0.4 from what was sought
+    assert (found.distance_p10, found.distance_p50, found.distance_p90) == pytest.approx((0.0, 0.0, 0.5))
+    assert found.goal_distance == pytest.approx((6 * 0.3 + 2 * 0.4) / 8)
+    assert (found.goal_distance_p10, found.goal_distance_p50, found.goal_distance_p90) == pytest.approx((0.3, 0.3, 0.4))
     assert (found.dwell_median_s, found.dwell_shortest_s, found.dwell_longest_s) == (2.5, 2.0, 3.0)
+    assert (found.dwell_p10_s, found.dwell_p90_s) == pytest.approx((2.1, 2.9))
     assert found.songs == 2
     assert found.effective_songs == pytest.approx(math.exp(2 / 3 * math.log(3 / 2) + 1 / 3 * math.log(3)))
     assert (found.repeat_median_songs, found.repeat_least_songs) == (2, 2)
@@ -126,12 +131,17 @@ def test_the_command_tells_both_rules_and_is_reproducible(monkeypatch: pytest.Mo
     assert ours["silent_share"] < seed["silent_share"]
     assert ours["dwell_shortest_s"] >= 24.9
     assert {file.name for file in (tmp_path / "plots").iterdir()} == {"music-over-time.png", "music-spread.png"}
+    for figures_told in (ours, seed):
+        assert figures_told["dwell_p10_s"] <= figures_told["dwell_median_s"] <= figures_told["dwell_p90_s"]
+        assert figures_told["distance_p10"] <= figures_told["distance_p50"] <= figures_told["distance_p90"]
+    assert ours["goal_distance_p90"] < seed["goal_distance_p90"]
     again = json.loads(runner.invoke(app, [*line, "--json"]).stdout)
     for name in ("ours", "seed"):
         for figure in again["rules"][name].keys() - {"times_real_time"}:
             assert again["rules"][name][figure] == told["rules"][name][figure]
     table = runner.invoke(app, [*line, "--rules", "seed"]).stdout
     assert "effective songs" in table
+    assert "what the mode seeks to song" in table
     assert "ours" not in table.split("real time")[0].split("index deam")[1]
 
 

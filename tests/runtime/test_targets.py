@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
+from pydantic import ValidationError
 from sample_index import sample_index
 
 from emomusic_edge.affect import DEAM, FINDINGEMO
+from emomusic_edge.config.settings import ModeSettings
 from emomusic_edge.contracts import Mode, StableAffect, ValenceArousal
-from emomusic_edge.deam_index.alignment import Alignment
+from emomusic_edge.deam_index.alignment import Alignment, AlignmentMethod
 from emomusic_edge.deam_index.index_file import read_index
 from emomusic_edge.paths import packaged_deam_index
 from emomusic_edge.runtime.targets import CALM_GOAL, ENERGIZE_GOAL, GUIDE_GOAL, Targets
 
-ALIGNMENT = Alignment(sample_index(reference_mean=DEAM.mean, reference_sd=DEAM.sd))
+ALIGNMENT = Alignment(sample_index(reference_mean=DEAM.mean, reference_sd=DEAM.sd), AlignmentMethod.STANDARDISE)
 SAD = ValenceArousal(-2.0, 2.0)
 GLAD = ValenceArousal(2.0, 4.0)
 
@@ -72,7 +76,9 @@ def test_guide_matches_first_then_steps_to_the_goal_song_by_song() -> None:
     start = ALIGNMENT.to_music(SAD)
     sought = []
     for song in range(7):
-        target = targets.target(feeling(SAD if song == 0 else GLAD), song_over=song > 0)
+        felt = feeling(SAD if song == 0 else GLAD)
+        targets.follow(felt, song * 30.0)
+        target = targets.target(felt, song_over=song > 0)
         assert target is not None
         sought.append(target)
         targets.song_started(target)
@@ -94,7 +100,8 @@ def test_guide_follows_the_feeling_until_its_first_song() -> None:
 
 def test_entering_guide_begins_anew_and_repeating_it_does_not() -> None:
     targets = Targets(ALIGNMENT, mode=Mode.GUIDE, guide_steps=1)
-    for _ in range(2):
+    for song in range(2):
+        targets.follow(feeling(SAD), song * 30.0)
         target = targets.target(feeling(SAD), song_over=True)
         assert target is not None
         targets.song_started(target)
@@ -118,20 +125,33 @@ def walking(nearest_music: Callable[[ValenceArousal], float] = lambda _: 0.0) ->
 
 
 def next_song(targets: Targets, stable: StableAffect | None) -> ValenceArousal:
-    target = targets.target(stable, song_over=True)
+    """A song of 30 s through which the feeling stays as it is, and the point that is sought after it."""
+    return after_song(targets, [(stable, 30.0)])
+
+
+_clock_s = itertools.count(0.0, 1000.0)
+
+
+def after_song(targets: Targets, felt: Sequence[tuple[StableAffect | None, float]]) -> ValenceArousal:
+    """A song through which feelings follow one another, each for some seconds; at its end the last one holds."""
+    now_s = next(_clock_s)
+    for stable, lasting_s in felt:
+        targets.follow(stable, now_s)
+        now_s += lasting_s
+    targets.follow(felt[-1][0], now_s)
+    target = targets.target(felt[-1][0], song_over=True)
+    targets.follow(None, now_s, counts=False)  # the time to the next song is nobody's
     assert target is not None
     targets.song_started(target)
     return target
 
 
+HELD = StableAffect(SAD, ValenceArousal(0.1, 0.1), (True, False), 0.3)
+
+
 @pytest.mark.parametrize(
     "unsure",
-    [
-        None,
-        feeling(SAD, stale=True),
-        StableAffect(SAD, ValenceArousal(0.1, 0.1), (True, False), 0.3),
-        StableAffect(SAD, ValenceArousal(0.1, 0.1), (False, True), 0.3),
-    ],
+    [None, feeling(SAD, stale=True), HELD, StableAffect(SAD, ValenceArousal(0.1, 0.1), (False, True), 0.3)],
 )
 def test_guide_waits_while_the_feeling_is_uncertain(unsure: StableAffect | None) -> None:
     targets = walking()
@@ -142,6 +162,34 @@ def test_guide_waits_while_the_feeling_is_uncertain(unsure: StableAffect | None)
         assert (targets.path.at, targets.path.waits) == (1, "uncertain")
     assert next_song(targets, feeling(SAD)) == (0.0, 0.0)
     assert targets.path.waits == ""
+
+
+def test_one_held_frame_at_a_songs_end_stops_nothing_and_one_sure_frame_starts_nothing() -> None:
+    targets = walking()
+    assert after_song(targets, [(feeling(SAD), 29.0), (HELD, 0.1)]) == (-0.5, 0.0)
+    assert after_song(targets, [(HELD, 29.0), (feeling(SAD), 0.1)]) == (-0.5, 0.0)
+    assert targets.path is not None
+    assert targets.path.waits == "uncertain"
+    # nobody there at the end: no step, however sure it was before
+    assert after_song(targets, [(feeling(SAD), 29.0), (feeling(SAD, stale=True), 0.1)]) == (-0.5, 0.0)
+    # frames held in turns with sure ones count by the time that each stands
+    assert after_song(targets, [(feeling(SAD), 0.3), (HELD, 0.1)] * 60) == (0.0, 0.0)
+    assert after_song(targets, [(feeling(SAD), 0.1), (HELD, 0.3)] * 60) == (0.0, 0.0)
+
+
+def test_a_skip_at_once_is_judged_by_the_seconds_before_it_and_a_pause_by_none() -> None:
+    targets = walking()
+    assert next_song(targets, feeling(SAD)) == (-0.5, 0.0)
+    assert after_song(targets, [(HELD, 0.2)]) == (0.0, 0.0)
+    assert next_song(targets, HELD) == (0.0, 0.0)
+    assert after_song(targets, [(feeling(SAD), 0.2)]) == (0.0, 0.0)
+    targets = walking()
+    now_s = next(_clock_s)
+    targets.follow(feeling(SAD), now_s)
+    for at_s in (10.0, 500.0):
+        targets.follow(HELD, now_s + at_s, counts=False)
+    targets.follow(feeling(SAD), now_s + 505.0)
+    assert targets.target(feeling(SAD), song_over=True) == (-0.5, 0.0)
 
 
 def test_guide_shortens_a_step_without_music_and_waits_where_none_is_shorter() -> None:
@@ -158,11 +206,16 @@ def test_guide_shortens_a_step_without_music_and_waits_where_none_is_shorter() -
     assert walked == pytest.approx([-0.125, 0.375, 0.875, 1.0, 1.0])
 
 
-def test_guide_goes_on_where_waiting_would_cost_as_much() -> None:
+def test_guide_leaves_a_place_without_music_only_towards_music() -> None:
     targets = walking(lambda point: 0.3 - 0.01 * point.valence)
     assert next_song(targets, feeling(SAD)) == (-0.5, 0.0)
     assert targets.path is not None
     assert targets.path.waits == ""
+    for no_nearer in (lambda _: 0.3, lambda point: 0.3 + 0.01 * point.valence):
+        targets = walking(no_nearer)
+        assert next_song(targets, feeling(SAD)) == (-1.0, 0.0)
+        assert targets.path is not None
+        assert targets.path.waits == "unreachable"
 
 
 def test_the_path_is_told_from_its_start_to_the_goal() -> None:
@@ -212,3 +265,28 @@ def test_goals_lie_where_deam_holds_music(goal: ValenceArousal) -> None:
     near = ((index.points - goal) ** 2).sum(axis=1) < 0.1**2
     whole = index.song_end_s[index.song] - index.start_s >= 27
     assert len(set(index.song[near & whole].tolist())) >= 50
+
+
+@pytest.mark.parametrize("start", [(-3, 0), (-3, 6), (3, 0), (3, 6), (-1.8, 4.0), (-0.4, 1.7), (0, 0), (0, 6)])
+def test_in_deam_the_way_leads_from_any_feeling_to_the_default_goal(start: tuple[float, float]) -> None:
+    index = read_index(packaged_deam_index())
+    points = index.points[index.song_end_s[index.song] - index.start_s >= 27]
+
+    def nearest_music(point: ValenceArousal) -> float:
+        return float(np.hypot(*(points - np.array(point, np.float32)).T).min())
+
+    targets = Targets(Alignment(index), mode=Mode.GUIDE, nearest_music=nearest_music)
+    felt = feeling(ValenceArousal(*start))
+    first = targets.target(felt)
+    assert first is not None
+    targets.song_started(first)
+    assert [next_song(targets, felt) for _ in range(6)][-1] == pytest.approx(GUIDE_GOAL)
+
+
+@pytest.mark.parametrize(("steps", "fits"), [(3, False), (4, True), (6, True), (7, False)])
+def test_the_way_has_four_to_six_steps(steps: int, fits: bool) -> None:
+    if fits:
+        assert ModeSettings(guide_steps=steps).guide_steps == steps
+    else:
+        with pytest.raises(ValidationError, match="guide_steps"):
+            ModeSettings(guide_steps=steps)

@@ -71,6 +71,7 @@ first=$(of_unit MainPID)
 note "interfaces" "$(sed -n 's/^ *\([^ ]*\):.*/\1/p' "/proc/$first/net/dev" | xargs)"
 note "core" "$(sed -n 's/^Max core file size *\([^ ]*\) .*/\1/p' "/proc/$first/limits")"
 note "swap" "$(cat "/sys/fs/cgroup$(of_unit ControlGroup)/memory.swap.max" 2>/dev/null)"
+note "swap_asked" "$(of_unit MemorySwapMax)"
 # The families of the sockets that it has: each table of /proc/net that names one of its inodes.
 inodes=$(find "/proc/$first/fd" -lname 'socket:*' -printf '%l\n' | tr -dc '0-9\n')
 note "sockets" "$(grep -lwF "$inodes" /proc/"$first"/net/{unix,tcp,tcp6,udp,udp6,netlink} | xargs -n 1 basename | xargs)"
@@ -96,6 +97,11 @@ returned() { [ "$(of_unit MainPID)" != "$first" ] && [ "$(of_unit ActiveState)" 
 until_true returned
 note "returned" "$?"
 note "restarts" "$(of_unit NRestarts)"
+# Ended as by a disk that fails under a mapped file, it returns too.
+first=$(of_unit MainPID)
+kill -BUS "${first:?}"
+until_true returned
+note "returned_from_bus" "$? $(of_unit NRestarts)"
 
 # Stopped, it says goodbye.
 systemctl stop emomusic-edge

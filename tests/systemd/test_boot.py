@@ -103,6 +103,7 @@ def test_it_runs_and_logs_in_with_the_credential_over_a_unix_socket(seen: dict[s
 def test_the_walls_stand(seen: dict[str, str]) -> None:
     assert seen["core"] == "1", "0 would hand a core to a collector"
     assert seen["swap"] in ("0", ""), "empty where the container has no memory controller"
+    assert seen["swap_asked"] == "0"
     assert seen["sockets"] == "unix", "private-network.conf"
     assert seen["walls"].split() == ["0000000000000000", "1", "2"], "no capabilities, no new privileges, a filter"
     assert seen["writable"] == ""
@@ -117,6 +118,7 @@ def test_doctor_as_the_service_sees_its_settings_its_models_and_its_broker(seen:
 
 def test_killed_it_returns(seen: dict[str, str]) -> None:
     assert (seen["returned"], seen["restarts"]) == ("0", "1")
+    assert seen["returned_from_bus"] == "0 2"
 
 
 def test_stopped_it_says_goodbye(seen: dict[str, str]) -> None:

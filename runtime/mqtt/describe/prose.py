@@ -67,10 +67,11 @@ Plain text, `online` or `offline`. While it says `offline`, believe nothing else
 """
 
 HEALTH = """\
-The parts among `reasons` are `camera`, `audio`, `likes`, `index`, `command`, `models`, `pace` and `broker`. The last
-one tells what is wrong with the line though this message came: an access list in the way, a part that failed on a
-message, an id that two devices have. A broker that does not answer cannot be told here: the live view and the log say
-it. `notices` says under `broker` when feelings cross the network unencrypted because `mqtt.allow_plaintext` allows it.
+The parts among `reasons` are `camera`, `audio`, `likes`, `index`, `command`, `models`, `pace`, `memory` and `broker`.
+The last one tells what is wrong with the line though this message came: an access list in the way, a part that failed
+on a message, an id that two devices have. A broker that does not answer cannot be told here: the live view and the log
+say it. `notices` says under `broker` when feelings cross the network unencrypted because `mqtt.allow_plaintext` allows
+it.
 
 A limit of the pace is no fault; `pace` among the reasons is one: slowed as far as it goes, and the limit still does not
 hold. All of it: [pacing.md](pacing.md).

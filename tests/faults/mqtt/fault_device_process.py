@@ -41,7 +41,8 @@ from emomusic_edge.runtime.faces.primary import PrimaryFace
 from emomusic_edge.runtime.fusion import FusionRule
 from emomusic_edge.runtime.home_assistant.discovery import HomeAssistantDiscovery
 from emomusic_edge.runtime.home_assistant.remembered import RememberedFile
-from emomusic_edge.runtime.loop import Loop, Parts
+from emomusic_edge.runtime.loop import Loop
+from emomusic_edge.runtime.loop_parts import Parts
 from emomusic_edge.runtime.matcher import Matcher
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
 from emomusic_edge.runtime.mqtt.publisher import MqttPublisher

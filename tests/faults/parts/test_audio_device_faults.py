@@ -60,11 +60,11 @@ class Played:
 
     def __init__(self, song: Path, log: Path, environment: dict[str, str], retry_s: float) -> None:
         self._log = log
-        self._child = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(song), str(log), str(retry_s)],
-            env=environment,
-            stderr=subprocess.DEVNULL,
-        )
+        self._said = log.with_name("said")
+        with self._said.open("wb") as said:
+            self._child = subprocess.Popen(
+                [sys.executable, "-c", SCRIPT, str(song), str(log), str(retry_s)], env=environment, stderr=said
+            )
 
     def all_told(self) -> list[dict[str, Any]]:
         lines = self._log.read_text().split("\n")[:-1] if self._log.exists() else []
@@ -80,13 +80,18 @@ class Played:
             told = self.told()
             return told is not None and told["muted"] is muted
 
-        try:
-            wait_for(holds, f"muted to be {muted}")
-        except AssertionError as waited:
-            raise AssertionError(f"{waited}; told last: {self.told()}") from None
+        self.wait_for(holds, f"muted to be {muted}")
         found = self.told()
         assert found is not None
         return found
+
+    def wait_for(self, holds: Callable[[], bool], what: str) -> None:
+        """As `wait_for`; where it waits in vain, with what the player told and logged last."""
+        try:
+            wait_for(holds, what)
+        except AssertionError as waited:
+            said = self._said.read_text(errors="replace")[-2000:]
+            raise AssertionError(f"{waited}; told last: {self.told()}; logged last: {said}") from None
 
     def end(self) -> None:
         alive = self._child.poll() is None
@@ -165,7 +170,7 @@ def sounding_again(played: Played, server: NullSinkServer, from_s: float) -> flo
     def heard() -> bool:
         return bool(strength(server.heard(0.3), PITCH_HZ)[-1] > 0.5)
 
-    wait_for(heard, "the song to be heard")
+    played.wait_for(heard, "the song to be heard")
     told = played.all_told()
     # The song went on all the while, told or heard or not: it is where it would be had nothing happened.
     assert max(line["behind_s"] for line in told) < 1.0

@@ -32,7 +32,8 @@ from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
 from emomusic_edge.runtime.faces.blazeface import BlazeFace
 from emomusic_edge.runtime.faces.primary import PrimaryFace
 from emomusic_edge.runtime.fusion import FusionRule
-from emomusic_edge.runtime.loop import Loop, Parts
+from emomusic_edge.runtime.loop import Loop
+from emomusic_edge.runtime.loop_parts import Parts
 from emomusic_edge.runtime.matcher import Matcher
 from emomusic_edge.runtime.mqtt.messages import health_message, state_message
 from emomusic_edge.runtime.mqtt.null_publisher import NullPublisher

@@ -64,11 +64,23 @@ def stopped(run: Run, chance: random.Random) -> float:
     return since_s
 
 
-def thread_raises(name: str) -> Strike:
+def times(told: str, run: Run) -> int:
+    """How often something stands in the log, whose lines may break anywhere."""
+    return " ".join(run.log.split()).count(told)
+
+
+def thread_raises(name: str, told: str, mended: str = "") -> Strike:
+    """The error strikes when the thread next moves, and all still looks well until then; so the log is waited for."""
+
     def strike(run: Run, chance: random.Random) -> float:
         time.sleep(chance.random() / 5)
+        before, mends = times(told, run), times(mended, run)
         run.order(**{"raise": name})
-        return time.monotonic()
+        since_s = time.monotonic()
+        eventually(lambda: run.over() or times(told, run) > before, f"the error in {name} to be told")
+        if mended:
+            eventually(lambda: run.over() or times(mended, run) > mends, f"the error in {name} to be mended")
+        return since_s
 
     return strike
 
@@ -134,10 +146,10 @@ def overload(run: Run, chance: random.Random) -> float:
 LIVED_THROUGH: dict[str, Strike] = {
     "wall clock stepped": wall_clock,
     "process stopped": stopped,
-    "error in thread capture": thread_raises("capture"),
-    "error in thread mixer": thread_raises("mixer"),
-    "error in thread player": thread_raises("player"),
-    "error in thread of the network": thread_raises("paho-mqtt"),
+    "error in thread capture": thread_raises("capture", "capture thread failed"),
+    "error in thread mixer": thread_raises("mixer", "mixing failed", "the audio device is back"),
+    "error in thread player": thread_raises("player", "player's thread failed", "the audio device is back"),
+    "error in thread of the network": thread_raises("paho-mqtt", "network thread has ended", "connected to the broker"),
     "sound hangs": edge_hangs("sound", "sound"),
     "camera's thread hangs": edge_hangs("camera", "camera"),
     "name server hangs": edge_hangs("name server", "smart home"),

@@ -23,6 +23,7 @@ from file_camera import alive, preload
 from process_kinds import ENDINGS, FEW, LIMIT_S, LIVED_THROUGH, well
 
 from emomusic_edge.paths import DataLayout
+from emomusic_edge.runtime.audio.fades import FLOOR_DB
 
 pytestmark = pytest.mark.broker
 
@@ -71,8 +72,10 @@ def assert_faded(run: Run) -> None:
     assert len(heard), "something sounded"
     last = sound[: heard[-1] + 1]
     ten_ms = SAMPLE_RATE_HZ // 100
-    at_the_end, before = last[-ten_ms:].max(), last[-2 * SAMPLE_RATE_HZ : -SAMPLE_RATE_HZ // 2].max(initial=1)
-    assert at_the_end <= max(0.05 * before, 20), f"ends at {at_the_end} of {before}"
+    # Up to the end: of a song that has just begun, what came half a second ago is quieter than what fades now.
+    at_the_end, before = last[-ten_ms:].max(), last[-2 * SAMPLE_RATE_HZ : -ten_ms].max(initial=1)
+    # A quiet song, or the first moments of one, may end where every fade does: at 50 dB below the loudest.
+    assert at_the_end <= max(0.05 * before, 10 ** (FLOOR_DB / 20) * 32768), f"ends at {at_the_end} of {before}"
 
 
 def assert_gone(run: Run, children: set[int]) -> None:
@@ -200,6 +203,13 @@ def test_killed_and_started_again_and_again(house: House) -> None:
     assert np.percentile(times_s, 95) < SLACK * GOAL_S
 
 
+def strike_the_loop(run: Run) -> None:
+    """An error in the loop's thread; wait for the end, or for states of which no ending loop would tell so many."""
+    seen = run.house.count("state")
+    run.order(**{"raise": "MainThread"})
+    eventually(lambda: run.over() or run.house.count("state") >= seen + 4, "the end, or the loop to go on")
+
+
 @pytest.mark.faults
 def test_an_error_nobody_foresaw_in_the_loop_ends_the_run_in_order(house: House) -> None:
     times_s = []
@@ -208,8 +218,11 @@ def test_an_error_nobody_foresaw_in_the_loop_ends_the_run_in_order(house: House)
         try:
             time.sleep(random.Random(number).random() / 2)
             children, began_s = run.children(), time.monotonic()
-            run.order(**{"raise": "MainThread"})
-            eventually(run.over, "its end")
+            strike_the_loop(run)
+            while not run.over():
+                # It struck within a model's call: that is the model's error, told as such, and the loop goes on.
+                began_s = time.monotonic()
+                strike_the_loop(run)
             times_s.append(time.monotonic() - began_s)
             assert run.process.returncode == 70, run.log
             assert_faded(run)

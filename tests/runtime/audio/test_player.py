@@ -12,7 +12,8 @@ import pytest
 from fake_mixer import FakeMixer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sounds import MADE_OUTPUT, WINDOW, levels, recording, sine, strength, write
+from numpy.typing import NDArray
+from sounds import MADE_OUTPUT, WINDOW, judged, levels, sine, strength, write
 
 from emomusic_edge.contracts import PlaybackStatus, Player, Segment
 from emomusic_edge.errors import AudioError
@@ -477,25 +478,28 @@ assert player.status(time.monotonic()).reason == ""
 assert not player.failures()
 player.close()
 """
-    sound = recording(script, tmp_path)
-    assert np.abs(sound).max() < 1.0
-    assert (sound[:, 0] == sound[:, 1]).all()
 
-    level = levels(sound) * np.sqrt(2) / HEADROOM
-    low_level, high_level = strength(sound, 600.0) / HEADROOM, strength(sound, 1500.0) / HEADROOM
-    full = np.flatnonzero(low_level > 0.985)
-    begins, ends = full[0], np.flatnonzero(high_level > 0.985)[-1]
-    during = level[begins:ends]
-    assert 20 * np.log10(during.max() / 0.99) < 0.2
-    assert 20 * np.log10(during.min() / 0.99) > -0.2
+    def judge(sound: NDArray[np.float64]) -> None:
+        assert np.abs(sound).max() < 1.0
+        assert (sound[:, 0] == sound[:, 1]).all()
 
-    starts = int(np.flatnonzero(high_level > 0.05)[0])
-    fade = np.arange(starts, starts + 2 * SAMPLE_RATE_HZ // WINDOW)
-    assert (np.diff(low_level[fade]) < 0.03).all()
-    assert (np.diff(high_level[fade]) > -0.03).all()
-    assert low_level[fade[len(fade) // 2]] == pytest.approx(0.7, abs=0.05)
-    # Short of the end, where the closing fade spreads the other pitch a little.
-    assert low_level[fade[-1] + 10 : ends - 10].max() < 1e-3
+        level = levels(sound) * np.sqrt(2) / HEADROOM
+        low_level, high_level = strength(sound, 600.0) / HEADROOM, strength(sound, 1500.0) / HEADROOM
+        full = np.flatnonzero(low_level > 0.985)
+        begins, ends = full[0], np.flatnonzero(high_level > 0.985)[-1]
+        during = level[begins:ends]
+        assert 20 * np.log10(during.max() / 0.99) < 0.2
+        assert 20 * np.log10(during.min() / 0.99) > -0.2
+
+        starts = int(np.flatnonzero(high_level > 0.05)[0])
+        fade = np.arange(starts, starts + 2 * SAMPLE_RATE_HZ // WINDOW)
+        assert (np.diff(low_level[fade]) < 0.03).all()
+        assert (np.diff(high_level[fade]) > -0.03).all()
+        assert low_level[fade[len(fade) // 2]] == pytest.approx(0.7, abs=0.05)
+        # Short of the end, where the closing fade spreads the other pitch a little.
+        assert low_level[fade[-1] + 10 : ends - 10].max() < 1e-3
+
+    judged(script, tmp_path, judge)
 
 
 def test_a_real_mixer_joins_in_when_a_device_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -289,3 +289,50 @@ def test_ctrl_c_reaches_the_child_and_does_not_end_it(of_files: FileCamera, usb:
         os.kill(usb.pid, number)
     for _ in range(3):
         assert usb.read() is not None
+
+
+def test_a_prepared_child_holds_no_device_until_it_is_opened(of_files: FileCamera, usb: ChildCamera) -> None:
+    usb.prepare()
+    child = usb.pid
+    assert child is not None
+    # by then it has built its source and waits for a word
+    eventually(lambda: Path(f"/proc/{child}/wchan").read_text() not in ("", "0") and "cv2" in mapped(child))
+    assert of_files.holders() == set()
+    with pytest.raises(SourceError, match="not open"):
+        usb.read()
+    usb.open()
+    assert usb.pid == child
+    assert usb.read() is not None
+    assert of_files.holders() == {child}
+    usb.close()
+    assert not alive(child)
+
+
+def test_a_prepared_child_that_is_gone_is_replaced(usb: ChildCamera) -> None:
+    usb.prepare()
+    first = usb.pid
+    usb.interrupt()
+    with pytest.raises(SourceError, match="closed"):
+        usb.open()
+    usb.allow()
+    usb.open()
+    assert usb.pid not in (None, first)
+    assert usb.read() is not None
+
+
+def test_what_is_prepared_and_not_opened_is_closed(of_files: FileCamera, usb: ChildCamera) -> None:
+    usb.prepare()
+    child = usb.pid
+    assert child is not None
+    usb.close()
+    assert not alive(child)
+    of_files.unplug()
+    # no camera, no process; open() says so
+    usb.prepare()
+    assert usb.pid is None
+    with pytest.raises(SourceError):
+        usb.open()
+
+
+def mapped(pid: int) -> str:
+    return Path(f"/proc/{pid}/maps").read_text()

@@ -1,4 +1,4 @@
-"""The rule of the choice: against a plain restatement, its promises, its cost in variety on DEAM."""
+"""The rule of the choice against a plain restatement of it, and its promises one by one."""
 
 from __future__ import annotations
 
@@ -14,13 +14,9 @@ from plain_choice import PlainChoice, PlainWindow
 from sample_index import sample_index
 
 from emomusic_edge.contracts import ValenceArousal
-from emomusic_edge.deam_index import alignment as aligned
-from emomusic_edge.deam_index.index_file import read_index
 from emomusic_edge.deam_index.music_index import MusicIndex
-from emomusic_edge.paths import packaged_deam_index
 from emomusic_edge.runtime.choice.feedback import Counts
 from emomusic_edge.runtime.choice.rule import ChoiceRule, SongChoice
-from emomusic_edge.runtime.targets import CALM_GOAL, GUIDE_GOAL
 
 
 @dataclass
@@ -66,6 +62,28 @@ rules = st.builds(
     spacing=st.integers(0, 9),
 )
 counts = st.builds(Counts, st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
+# Few places and wide radii: a dozen songs or two in the radius, where likes have a choice.
+crowds = st.builds(
+    Library,
+    st.lists(
+        st.tuples(st.just(0.0), st.integers(0, 3).map(lambda n: n / 8), st.just(0.0)).map(lambda window: [window]),
+        min_size=6,
+        max_size=24,
+    ),
+)
+crowd_rules = st.builds(
+    ChoiceRule,
+    radius=st.sampled_from([0.125, 0.25]),
+    margin=st.sampled_from([0.0, 0.125]),
+    recent=st.integers(0, 5),
+    spacing=st.integers(0, 24),
+)
+opinions = st.sampled_from([Counts(likes=5), Counts(likes=1), Counts(dislikes=2), Counts(skips=3), Counts()])
+crowd_steps = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.0, 0.125, 0.25]), st.lists(st.tuples(st.integers(0, 23), opinions), max_size=4)),
+    min_size=30,
+    max_size=60,
+)
 steps = st.lists(
     st.tuples(
         st.tuples(places, places),
@@ -117,6 +135,37 @@ def test_the_chosen_window_is_the_best_under_the_stated_rule(
         choice.played(song)
         plain.take(song)
         playing = song
+
+
+@settings(max_examples=100)
+@given(crowds, crowd_rules, crowd_steps, st.integers(0, 3))
+def test_in_a_crowd_of_judged_songs_too(
+    library: Library, rule: ChoiceRule, evening: list[tuple[float, list[tuple[int, Counts]]]], seed: int
+) -> None:
+    """Twenty songs fit, some are liked: the plain rule's song, none of the last `spacing` while another fits."""
+    songs = len(library.songs)
+    index = library.index()
+    choice = SongChoice(index, np.ones(songs, np.bool_), rule, seed=seed)
+    plain = library.plain(rule, set(range(songs)), seed)
+    heard: list[int] = []
+    for valence, learned in evening:
+        plain.counts |= {song: known for song, known in learned if song < songs}
+        choice.judge(dict(plain.counts))
+        playing = heard[-1] if heard else None
+        row = choice.choose(ValenceArousal(valence, 0.0), playing=playing)
+        expected = plain.choose((valence, 0.0), playing)
+        assert row is not None
+        assert expected is not None
+        assert row == expected.row
+        song = int(index.song[row])
+        # the promise by itself, from what was heard
+        last = list(dict.fromkeys(reversed(heard)))
+        fits = {other for other in range(songs) if abs(float(index.points[other][0]) - valence) <= rule.radius}
+        for lately in (set(last[: rule.recent]), set(last[: max(rule.recent, rule.spacing)])):
+            assert song not in lately or not fits - lately - {playing}
+        heard.append(song)
+        choice.played(song)
+        plain.take(song)
 
 
 @settings(max_examples=200)
@@ -203,6 +252,21 @@ def test_a_liked_song_comes_more_often_a_disliked_one_less_and_neither_leaves_th
     assert heard[2] < min(others)
 
 
+@pytest.mark.parametrize("known", [Counts(likes=50), Counts(dislikes=50), Counts(skips=50)])
+def test_a_fresh_song_comes_before_a_stale_one_however_liked(known: Counts) -> None:
+    index = Library([[(0.0, 0.001 * place, 0.0)] for place in range(40)]).index()
+    choice = SongChoice(index, np.ones(40, np.bool_), ChoiceRule(spacing=35))
+    heard = []
+    for place in range(200):
+        row = choice.choose(ValenceArousal(0.0, 0.0), playing=heard[-1] if heard else None)
+        assert row is not None
+        song = int(index.song[row])
+        assert song not in heard[-35:]
+        heard.append(song)
+        choice.played(song)
+        choice.judge(dict.fromkeys(heard[place % 7 :: 7], known))
+
+
 def test_equal_seeds_give_equal_songs_and_others_do_not() -> None:
     index = Library([[(0.0, 0.001 * place, 0.0)] for place in range(12)]).index()
 
@@ -219,84 +283,3 @@ def test_equal_seeds_give_equal_songs_and_others_do_not() -> None:
 
     assert heard(1) == heard(1)
     assert heard(1) != heard(2)
-
-
-def test_in_a_calm_and_positive_hour_repeats_are_spaced() -> None:
-    """The thin region of DEAM: the feeling stands still there, and more songs than the radius holds are played."""
-    index = read_index(packaged_deam_index())
-    rule = ChoiceRule()
-    choice = SongChoice(index, np.ones(index.song_count, np.bool_), rule)
-    target = ValenceArousal(0.2, -0.15)
-    whole = index.song_end_s[index.song] - index.start_s >= 27
-    distances = np.hypot(*(index.points.astype(np.float64) - target).T)
-    in_radius = len(set(index.song[whole & (distances <= rule.radius)].tolist()))
-    in_margin = len(set(index.song[whole & (distances <= rule.margin)].tolist()))
-    last: dict[int, int] = {}
-    gaps = []
-    for place in range(200):
-        row = choice.choose(target)
-        assert row is not None
-        song = int(index.song[row])
-        if song in last:
-            gaps.append(place - last[song])
-        last[song] = place
-        choice.played(song)
-        assert distances[row] <= rule.radius + 2 * rule.margin
-    assert in_radius < 10 < in_margin
-    assert min(gaps) >= min(in_margin, rule.spacing)
-
-
-@pytest.mark.parametrize("goal", [CALM_GOAL, GUIDE_GOAL])
-def test_in_a_thin_region_every_song_within_reach_plays_before_one_repeats(goal: ValenceArousal) -> None:
-    index = read_index(packaged_deam_index())
-    generator = np.random.default_rng(5)
-    playable = generator.random(index.song_count) < 0.95
-    rule = ChoiceRule()
-    choice = SongChoice(index, playable, rule)
-    whole = (index.song_end_s[index.song] - index.start_s >= 27) & playable[index.song]
-    distances = np.hypot(*(index.points.astype(np.float64) - goal).T)
-    reach = distances[whole].min() + rule.margin
-    in_reach = set(index.song[whole & (distances <= reach)].tolist())
-    assert 50 < len(in_reach) <= rule.spacing
-    heard = []
-    for _ in range(3 * len(in_reach)):
-        row = choice.choose(goal, playing=heard[-1] if heard else None)
-        assert row is not None
-        heard.append(int(index.song[row]))
-        choice.played(heard[-1])
-    for first in range(len(heard) - len(in_reach) + 1):
-        assert set(heard[first : first + len(in_reach)]) == in_reach
-
-
-@pytest.mark.parametrize(
-    ("dwell_s", "effective", "top_share", "mean_distance"),
-    # all windows, as the index is judged; and the starts that leave 25 s and a fade of a 45-s excerpt, as it is run
-    [(0.0, 1100, 0.12, 0.025), (25.0, 1000, 0.15, 0.025)],
-)
-def test_variety_on_deam_with_queries_like_findingemos(
-    dwell_s: float, effective: float, top_share: float, mean_distance: float
-) -> None:
-    index = read_index(packaged_deam_index())
-    generator = np.random.default_rng(0)
-
-    def draw(mean: float, sd: float, low: float) -> np.ndarray:
-        ratings = np.arange(7) + low
-        weights = np.exp(-((ratings - mean) ** 2) / (2 * sd**2))
-        return generator.choice(ratings, 20_000, p=weights / weights.sum()) + generator.normal(0, 0.3, 20_000)
-
-    to_music = aligned.Alignment(index).to_music
-    queries = np.column_stack([draw(0.39, 1.79, -3), draw(2.89, 1.63, 0)])
-    choice = SongChoice(index, np.ones(index.song_count, np.bool_), ChoiceRule(dwell_s=dwell_s))
-    plays: Counter[int] = Counter()
-    distances = []
-    for query in queries:
-        target = to_music(ValenceArousal(*query))
-        row = choice.choose(target)
-        assert row is not None
-        plays[int(index.song[row])] += 1
-        choice.played(int(index.song[row]))
-        distances.append(math.dist(index.points[row], target))
-    shares = np.array(sorted(plays.values(), reverse=True)) / len(queries)
-    assert np.exp(-(shares * np.log(shares)).sum()) >= effective
-    assert shares[:20].sum() <= top_share
-    assert np.mean(distances) <= mean_distance

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from emomusic_edge.cli.session import calibrated
 from emomusic_edge.config import Settings
+from emomusic_edge.deam_index.alignment import people_reference
+from emomusic_edge.deam_index.index_file import read_index, write_index
 from emomusic_edge.manifest import MODEL_NAME
 from emomusic_edge.paths import DataLayout
+from emomusic_edge.runtime.calibration import Calibration, write_calibration
 from emomusic_edge.runtime.doctor import models, music, permissions
 from emomusic_edge.runtime.doctor.finding import Finding, Level
 from emomusic_edge.runtime.doctor.setup import Setup, setup_of
+from emomusic_edge.runtime.locate import applied_calibration, model_hashes
 
 
 @pytest.fixture
@@ -119,6 +125,34 @@ def test_a_broken_calibration_is_told_beside_whole_music(own: DataLayout) -> Non
     assert found["songs"].level is Level.OK
     assert found["calibration"].level is Level.PROBLEM
     assert str(broken) in found["calibration"].found
+
+
+def test_a_calibration_made_with_another_model_is_told_and_not_applied(own: DataLayout) -> None:
+    made = setup(own)
+    used = model_hashes(made.settings)
+    numbers = {"neutral_valence": 0.5, "neutral_arousal": 2.0, "sd_valence": 0.1, "sd_arousal": 0.1}
+    numbers |= {"shift_valence": -0.5, "shift_arousal": 0.0, "seconds": 60.0}
+    for face, fits in ((used.face_sha256, True), ("c" * 64, False)):
+        hashes = {"face_sha256": face, "scene_sha256": used.scene_sha256}
+        stored = Calibration.model_validate({"person": "everyone", "sure_frames": 500, **numbers, **hashes})
+        write_calibration(own.calibration("everyone"), stored)
+        applied = applied_calibration(made.settings)
+        assert applied.calibration == (stored if fits else None)
+        found = by_name(music.look(made))["calibration"]
+        assert found.level is (Level.OK if fits else Level.WARNING)
+    assert "another face model: it is not applied" in found.found
+    assert "emomusic-edge calibrate" in found.mend
+    assert calibrated(applied) == applied.reason
+
+
+def test_an_index_made_for_other_people_is_told(own: DataLayout) -> None:
+    assert "alignment" not in by_name(music.look(setup(own)))
+    index = read_index(own.starter_index)
+    other = people_reference().replace("mean 0.39", "mean 0.5")
+    write_index(own.starter_index, replace(index, provenance={**index.provenance, "people": other}))
+    found = by_name(music.look(setup(own)))
+    assert found["alignment"].level is Level.WARNING
+    assert found["songs"].level is Level.OK
 
 
 # Who may read what

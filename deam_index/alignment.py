@@ -59,6 +59,23 @@ class Alignment:
         point = FINDINGEMO.clip(point)
         return DEAM.clip(ValenceArousal(self._axis(0, point.valence), self._axis(1, point.arousal)))
 
+    def to_felt(self, point: ValenceArousal) -> ValenceArousal:
+        """The FindingEmo point that `to_music` brings to a DEAM point, or that comes nearest to it on each axis."""
+        return FINDINGEMO.clip(ValenceArousal(self._felt_axis(0, point.valence), self._felt_axis(1, point.arousal)))
+
+    def _felt_axis(self, axis: int, value: float) -> float:
+        if self.method is AlignmentMethod.LINEAR:
+            low, high = FINDINGEMO.low[axis], FINDINGEMO.high[axis]
+            return low + (value - DEAM.low[axis]) / (DEAM.high[axis] - DEAM.low[axis]) * (high - low)
+        if self.method is AlignmentMethod.QUANTILE:
+            quantiles = self._quantiles[:, axis]
+            ratings, shares = _RIDITS[axis]
+            share = np.interp(value, quantiles, np.linspace(0.0, 1.0, len(quantiles)))
+            return float(np.interp(share, shares, ratings))
+        # All songs alike: nothing felt leads elsewhere.
+        score = (value - self._mean[axis]) / self._sd[axis] if self._sd[axis] > 0 else 0.0
+        return FINDINGEMO.mean[axis] + score * FINDINGEMO.sd[axis]
+
     def _axis(self, axis: int, value: float) -> float:
         if self.method is AlignmentMethod.LINEAR:
             low, high = FINDINGEMO.low[axis], FINDINGEMO.high[axis]

@@ -98,6 +98,10 @@ class Music:
         """What the music does with the feeling."""
         return self._targets.mode
 
+    def to_felt(self, target: ValenceArousal) -> ValenceArousal:
+        """Where a target (DEAM units) stands among what people feel (FindingEmo units)."""
+        return self._targets.to_felt(target)
+
     def skip(self) -> None:
         """Go to another song at the next step."""
         self._skip = True

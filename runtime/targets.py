@@ -156,6 +156,11 @@ class Targets:
             return None
         return self._alignment.to_music(self._felt(stable))
 
+    def to_felt(self, target: ValenceArousal) -> ValenceArousal:
+        """What somebody would have to feel, as it is shown (FindingEmo units), for a target (DEAM units)."""
+        felt = self._alignment.to_felt(target)
+        return FINDINGEMO.clip(ValenceArousal(felt.valence - self._shift.valence, felt.arousal - self._shift.arousal))
+
     def _felt(self, stable: StableAffect) -> ValenceArousal:
         return FINDINGEMO.clip(
             ValenceArousal(stable.mean.valence + self._shift.valence, stable.mean.arousal + self._shift.arousal)

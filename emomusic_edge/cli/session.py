@@ -95,6 +95,7 @@ def _run_until(stop: threading.Event, settings: Settings, plan: SessionPlan, con
             title=f"{plan.title} · {app.source_name}",
             notice=" · ".join(filter(None, (app.notice, app.models.notice, calibrated(app.calibration)))),
             broker=app.broker,
+            to_felt=app.to_felt,
         )
         # A journal keeps what it is given: what people felt is shown to a person, and kept nowhere.
         kept = writes_to_journal()

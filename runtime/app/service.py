@@ -112,6 +112,7 @@ class App:
             self.models, (music, self.calibration) = _models_and_music(
                 settings, self._player, loaded, group, waits=plan.waits
             )
+            self.to_felt = music.to_felt
             self._publisher = publisher_of(settings, self._facts(), self._twin_found, group)
             give_back_freed_memory()
             self._summary = RunSummary()

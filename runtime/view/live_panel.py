@@ -10,7 +10,6 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from emomusic_edge.affect import DEAM, FINDINGEMO
 from emomusic_edge.contracts import StateSnapshot, ValenceArousal
 
 from .affect_plane import AROUSAL_STYLE, HELD_STYLE, VALENCE_STYLE, affect_plane
@@ -39,19 +38,6 @@ _LABEL_WIDTH = 8
 _NO_SPREAD = ValenceArousal(0.0, 0.0)
 
 
-def as_felt(target: ValenceArousal) -> ValenceArousal:
-    """A point of the music's scale (DEAM) at the place of people's scale (FindingEmo) that stands as many sd off.
-
-    It is the inverse of the `standardise` alignment, on the scales' reference statistics.
-    """
-    return FINDINGEMO.clip(
-        ValenceArousal(
-            (target.valence - DEAM.mean.valence) / DEAM.sd.valence * FINDINGEMO.sd.valence + FINDINGEMO.mean.valence,
-            (target.arousal - DEAM.mean.arousal) / DEAM.sd.arousal * FINDINGEMO.sd.arousal + FINDINGEMO.mean.arousal,
-        )
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What the view tells beside the snapshot.
@@ -61,14 +47,14 @@ class Surroundings:
         notice: one line that always shows, e.g. which models are starter models; may be empty.
         broker: the MQTT broker's address; None when the smart home is switched off.
         latency_p50_ms: the median over the last snapshots; the snapshot's own where it is None.
-        to_felt: where a target (DEAM units) stands on the plane of people's affect.
+        to_felt: where a target (DEAM units) stands on the plane of people's affect; None leaves it out.
     """
 
     title: str = "emomusic-edge"
     notice: str = ""
     broker: str | None = None
     latency_p50_ms: float | None = None
-    to_felt: Callable[[ValenceArousal], ValenceArousal] = as_felt
+    to_felt: Callable[[ValenceArousal], ValenceArousal] | None = None
 
 
 def render(snapshot: StateSnapshot | None, around: Surroundings | None = None) -> RenderableType:
@@ -146,13 +132,13 @@ class _View:
         return both
 
     def _plane(self, snapshot: StateSnapshot) -> Text:
-        stable = snapshot.stable
+        stable, to_felt = snapshot.stable, self.around.to_felt
         return affect_plane(
             stable.mean if stable else None,
             sds_of(stable.variance) if stable else _NO_SPREAD,
             held=any(stable.held) if stable else False,
             stale=stable.stale if stable else False,
-            target=self.around.to_felt(snapshot.target) if snapshot.target else None,
+            target=to_felt(snapshot.target) if snapshot.target and to_felt else None,
             path=self._path(snapshot),
             marks=tuple((estimate.source[0], estimate.mean) for estimate in snapshot.estimates),
             width=_PLANE_WIDTH,
@@ -160,8 +146,8 @@ class _View:
         )
 
     def _path(self, snapshot: StateSnapshot) -> tuple[tuple[ValenceArousal, ...], int] | None:
-        path = snapshot.path
-        return None if path is None else (tuple(map(self.around.to_felt, path.points)), path.at)
+        path, to_felt = snapshot.path, self.around.to_felt
+        return (tuple(map(to_felt, path.points)), path.at) if path is not None and to_felt is not None else None
 
     def _rows(self, snapshot: StateSnapshot, width: int, *, with_plane: bool) -> Iterator[tuple[str, RenderableType]]:
         yield "valence", axis_row(snapshot, 0, width, VALENCE_STYLE)

@@ -19,7 +19,7 @@ from rich.text import Text
 from emomusic_edge.artefacts import write_atomic
 from emomusic_edge.contracts import StateSnapshot, ValenceArousal
 
-from .live_panel import FOOTNOTE, KEY_HINT, Surroundings, as_felt, plain_line, render
+from .live_panel import FOOTNOTE, KEY_HINT, Surroundings, plain_line, render
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class LiveView:
         title: str = "emomusic-edge",
         notice: str = "",
         broker: str | None = None,
-        to_felt: Callable[[ValenceArousal], ValenceArousal] = as_felt,
+        to_felt: Callable[[ValenceArousal], ValenceArousal] | None = None,
     ) -> None:
         self._console = console
         self._title = title

@@ -86,6 +86,17 @@ def test_quantile_agrees_with_the_documented_statistics() -> None:
 
 
 @settings(deadline=None)
+@given(st.floats(-3, 3), st.floats(0, 6))
+def test_a_place_of_music_is_shown_where_the_feeling_is_that_leads_there(
+    alignment: Alignment, valence: float, arousal: float
+) -> None:
+    sought = alignment.to_music(ValenceArousal(valence, arousal))
+    shown = alignment.to_felt(sought)
+    assert FINDINGEMO.contains(shown)
+    assert alignment.to_music(shown) == pytest.approx(sought, abs=1e-9)
+
+
+@settings(deadline=None)
 @given(wide, wide)
 def test_every_point_lands_within_bounds(alignment: Alignment, valence: float, arousal: float) -> None:
     assert DEAM.contains(alignment.to_music(ValenceArousal(valence, arousal)))

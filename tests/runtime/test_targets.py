@@ -255,6 +255,10 @@ def test_a_calibration_shifts_what_is_felt_and_nothing_else() -> None:
     shifted = Targets(ALIGNMENT, shift=shift)
     moved = ValenceArousal(SAD.valence + 0.5, SAD.arousal - 0.25)
     assert shifted.target(feeling(SAD)) == ALIGNMENT.to_music(moved)
+    sought = shifted.target(feeling(SAD))
+    assert sought is not None
+    # What is sought for a feeling is drawn on it, as it is felt and shown.
+    assert shifted.to_felt(sought) == pytest.approx(SAD)
     assert Targets(ALIGNMENT, mode=Mode.MANUAL, mood=SAD, shift=shift).target(None) == ALIGNMENT.to_music(SAD)
 
 

@@ -15,6 +15,7 @@ from paho.mqtt.properties import Properties
 
 from benchmarks.fleet_ledger import Ledger
 from benchmarks.fleet_nodes import name_of
+from emomusic_edge.runtime.mqtt.client import send_at_once
 
 # Devices answer under their own tree alone.
 _ANSWERS_ON = "emomusic/{}/fleet-bench/result"
@@ -40,6 +41,7 @@ class Asker:
         self._port = port
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
         self._client.on_message = self._answered
+        self._client.on_socket_open = send_at_once
 
     def __enter__(self) -> Asker:
         subscribed = threading.Event()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
+from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
@@ -44,6 +46,7 @@ def make_client(settings: BrokerSettings, client_id: str, will: Outgoing | None)
     )
     # An exception in a callback would end the network thread without a word; ours log what they catch.
     client.suppress_exceptions = True
+    client.on_socket_open = send_at_once
     client.reconnect_delay_set(MIN_RECONNECT_S, MAX_RECONNECT_S)
     client.max_queued_messages_set(_MAX_QUEUED)
     if settings.encrypted:
@@ -55,6 +58,12 @@ def make_client(settings: BrokerSettings, client_id: str, will: Outgoing | None)
             delay.WillDelayInterval = WILL_DELAY_S
         client.will_set(will.topic, will.payload, will.qos, will.retained, delay)
     return client
+
+
+def send_at_once(_client: Client, _userdata: object, sock: Any) -> None:
+    """No small packet waits for the one before it to be acknowledged, up to 40 ms: paho leaves Nagle's algorithm on."""
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def connect_properties(settings: BrokerSettings) -> Properties | None:

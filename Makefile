@@ -44,7 +44,7 @@ test-pythons: ## the fast tests on every Python 3.10 to 3.13 that this machine h
 bench-index: $(VENV)/.installed-test ## what the music index costs to load and ask, and the memory of a large one
 	@$(BIN)/python benchmarks/index_cost.py $(ARGS)
 
-bench-playback: $(VENV)/.installed-test ## how soon a skip is heard, and what playing costs
+bench-playback: $(VENV)/.installed-test sound-server ## how soon a skip is heard, what playing costs, a lost device; fails on a missed bound
 	@$(BIN)/python benchmarks/playback.py
 
 bench-export: $(VENV)/.installed-export ## seconds and memory that the exports take

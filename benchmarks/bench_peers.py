@@ -89,9 +89,9 @@ def _measure(chosen: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="emomusic-bench-") as scratch:
         inputs = prepare(Path(scratch), announce)
         bundles, code = model_hashes(inputs.bundles), revision(REPO)
-        turns, loaded, memory, missing = _workers(chosen, inputs, console, announce)
+        turns, loaded, memory, threads, missing = _workers(chosen, inputs, console, announce)
         service = _service(chosen, inputs, Path(scratch), missing, announce)
-    facts = {key: value for told in loaded.values() for key, value in told.facts.items()}
+    facts = {key: value for told in loaded.values() for key, value in told.facts.items() if key != "threads"}
     result = Result(
         created_at=datetime.now(timezone.utc),
         machine=machine,
@@ -108,6 +108,7 @@ def _measure(chosen: argparse.Namespace) -> None:
         rounds_ms=turns.rounds_ms,
         service=service,
         goals=judge(turns.rounds_ms, service, missing, facts),
+        threads=threads,
     )
     console.print(view(result))
     if chosen.json:
@@ -121,7 +122,7 @@ def _measure(chosen: argparse.Namespace) -> None:
 
 def _workers(
     chosen: argparse.Namespace, inputs: Inputs, console: Console, announce: Callable[[str], None]
-) -> tuple[Turns, dict[str, Loaded], dict[str, float], dict[str, str]]:
+) -> tuple[Turns, dict[str, Loaded], dict[str, float], dict[str, dict[str, int]], dict[str, str]]:
     """Start those that take part one after another, and let all their cases take turns."""
     from side_by_side.turns import Case
     from side_by_side.worker_process import PeerError, WorkerProcess, plain_environment
@@ -151,8 +152,13 @@ def _workers(
             cases += [Case(worker, case) for case in loaded[member.name].cases]
         turns = _turns(chosen, cases, console)
         missing |= turns.failed
+        threads = {
+            worker.name: {**loaded[worker.name].facts.get("threads", {}), "whole process": count}
+            for worker in workers
+            if (count := worker.threads())
+        }
         memory = {worker.name: mib for worker in workers if (mib := worker.resident_mib()) is not None}
-    return turns, loaded, memory, missing
+    return turns, loaded, memory, threads, missing
 
 
 def _turns(chosen: argparse.Namespace, cases: list[Case], console: Console) -> Turns:

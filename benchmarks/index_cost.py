@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -22,6 +23,7 @@ from emomusic_edge.deam_index.index_file import read_index, write_index
 from emomusic_edge.deam_index.music_index import MusicIndex
 from emomusic_edge.deam_index.window_grid import WindowGrid
 from emomusic_edge.paths import packaged_deam_index
+from emomusic_edge.runtime.choice.rule import ChoiceRule, SongChoice
 
 K = 20
 LARGE_SONGS = 200_000
@@ -31,6 +33,8 @@ BUILD_S, BUILD_MB = 5.0, 300.0
 LOAD_MS = 30.0
 QUERY_RATIO = 0.4
 LARGE_MB = 150.0
+# Asked at each frame once a song has had its time; a frame comes each 100 ms.
+FRAME_MS = 5.0
 WINDOWS_PER_SONG = 10
 
 BUILD = """
@@ -124,6 +128,32 @@ def query_us(points: NDArray[np.float32], rounds: int = 7, queries: int = 400) -
     return median(times["ours"]) / queries * 1e6, median(times["theirs"]) / queries * 1e6
 
 
+def coarse_ms(questions: int = 200) -> tuple[float, float, float]:
+    """100,000 windows at the 81 places of whole ratings from 1 to 9, and where thousands are equally near.
+
+    Returns:
+        Milliseconds: medians of what each frame asks after the dwell, when nothing is near enough, and of a choice; and
+        the longest choice.
+    """
+    fine = library(10_000)
+    index = replace(fine, points=np.clip(np.round(fine.points * 4) / 4, -1, 1).astype(np.float32))
+    choice = SongChoice(index, np.ones(index.song_count, np.bool_), ChoiceRule())
+    frames, choices = [], []
+    playing = None
+    for place in np.random.default_rng(1).normal((0.077, 0.127), (0.25, 0.28), (questions, 2)):
+        target = ValenceArousal(*place)
+        start_s = time.perf_counter()
+        choice.choose(target, playing=playing, nearer_than=0.0)
+        chosen_s = time.perf_counter()
+        row = choice.choose(target, playing=playing)
+        choices.append(time.perf_counter() - chosen_s)
+        frames.append(chosen_s - start_s)
+        if row is not None:
+            playing = int(index.song[row])
+            choice.played(playing)
+    return median(frames) * 1e3, median(choices) * 1e3, max(choices) * 1e3
+
+
 class Bounds:
     """Holds figures to their bounds: each is printed beside its own, and those that are missed at the end."""
 
@@ -167,6 +197,11 @@ def main() -> int:
                     f"query, k = {K}, {len(points):>9,} points {ours:6.1f} us; scikit-learn's KDTree {theirs:6.1f} us; "
                     f"ratio {ratio}"
                 )
+            frame, chosen, longest = coarse_ms()
+            print(
+                f"100,000 windows at 81 places: asked at a frame {bounds.told('frame', frame, FRAME_MS, 'ms', 2)}; "
+                f"a choice {chosen:.1f} ms, {longest:.0f} at most"
+            )
         path = Path(scratch) / "large.npz"
         write_index(path, library(LARGE_SONGS))
         imported, seconds, loaded, after, peak = in_a_process(_LARGE, str(path))

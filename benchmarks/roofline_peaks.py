@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from threadpoolctl import ThreadpoolController
 
+from emomusic_edge.runtime.engines.onnx_runtime import session_options
+
 from .roofline_count import Kind, Product
 
 # Square products of this size keep every unit busy and fit a few MB.
@@ -119,11 +121,8 @@ def _onnx_product(kind: Kind, rows: int, inner: int, columns: int, repeats: int,
         a = random.random((rows, inner), dtype=np.float32)
         stored = [random.random((inner, columns), dtype=np.float32) for _ in names]
     model.graph.initializer.extend(numpy_helper.from_array(b, f"b{i}") for i, b in enumerate(stored))
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # as the runtime does it: threads that spin would slow what is measured next
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # The runtime's own: what its models are held against must not sleep, or spin, where they do not.
+    options = session_options(threads)
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     large = rows == inner == columns == _LARGE
     name = f"{kept} {rows} x {inner} x {columns}" + (", ONNX Runtime" if large else f", {repeats} weights")

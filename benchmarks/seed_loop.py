@@ -2,8 +2,11 @@
 
 After the document's SceneFaceFusion.predict, `_preprocess_frame` and both `_mc_forward`: T whole passes each, the
 scene's in training mode without gradients, the face's as it stands, with the gradients of what the document trains;
-inverse-variance fusion. Two things differ. The face box is given, as it is to whatever this is held against. Dropout is
-active in the face model too; the document leaves it off (decision 2 of the design), which costs the same.
+inverse-variance fusion. Four things differ. The face box is given, as it is to whatever this is held against. Dropout
+is active in the face model too; the document does not switch it on (decision 2 of the design), which costs the same.
+The document counts the last ten parameters while the ResNet still has its classifier, whose weight and bias are two of
+them: eight of the trunk train there, ten here. And its class never calls `eval()`: here both models stand in evaluation
+mode but for that dropout, so that the face model's normalisation takes its stored statistics.
 """
 
 from __future__ import annotations

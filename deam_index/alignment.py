@@ -70,7 +70,7 @@ class Alignment:
         if self.method is AlignmentMethod.QUANTILE:
             quantiles = self._quantiles[:, axis]
             ratings, shares = _RIDITS[axis]
-            share = np.interp(value, quantiles, np.linspace(0.0, 1.0, len(quantiles)))
+            share = np.interp(value, *ranks_of(quantiles))
             return float(np.interp(share, shares, ratings))
         # All songs alike: nothing felt leads elsewhere.
         score = (value - self._mean[axis]) / self._sd[axis] if self._sd[axis] > 0 else 0.0
@@ -86,6 +86,21 @@ class Alignment:
             return float(np.interp(share, np.linspace(0.0, 1.0, len(quantiles)), quantiles))
         score = (value - FINDINGEMO.mean[axis]) / FINDINGEMO.sd[axis]
         return self._mean[axis] + score * self._sd[axis]
+
+
+def ranks_of(quantiles: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of evenly spaced quantiles, 0 to 1, that never fall: the values among them, rising, and the rank of each.
+
+    Quantiles that are equal are a value of many: its rank is the middle of theirs. The outermost values were given a
+    rank inside by `build.quantiles_of` where they are many: there it is where the quantiles leave them.
+    """
+    levels = np.linspace(0.0, 1.0, len(quantiles))
+    values, first, counts = np.unique(quantiles, return_index=True, return_counts=True)
+    low, high = levels[first], levels[first + counts - 1]
+    ranks = (low + high) / 2
+    if len(values) > 1:
+        ranks[0], ranks[-1] = high[0], low[-1]
+    return values, ranks
 
 
 def _ridits(counts: tuple[int, ...], low: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -19,7 +19,7 @@ from emomusic_edge.contracts import ValenceArousal
 from emomusic_edge.errors import IndexFileError
 
 from .annotated_scale import RatedTable, in_music_units
-from .csv_rows import SourceFile, is_number, rows_of, song_number
+from .csv_rows import SourceFile, is_number, no_cell_beyond, rows_of, song_number
 from .deam_source import MEND as _MEND
 from .deam_source import find_deam
 from .deam_titles import read_titles
@@ -123,9 +123,11 @@ def _dynamic(
         )
     valence, arousal, on, notes = in_music_units(valence, arousal, scale)
     if odd := sorted(valence.rows.keys() ^ arousal.rows.keys()):
+        there, lacking = (valence, arousal) if odd[0] in valence.rows else (arousal, valence)
+        more = "" if len(odd) == 1 else f"; {len(odd)} songs in all stand in only one of the two files"
         raise IndexFileError(
-            f"{len(odd)} songs (the first: {odd[0]}) stand in only one of {valence_file.shown} and "
-            f"{arousal_file.shown}.",
+            f"{there.file.shown} row {there.lines[odd[0]]}, column song_id: song {odd[0]} stands nowhere in "
+            f"{lacking.file.shown}{more}.",
             mend=_MEND,
         )
     songs = []
@@ -164,7 +166,7 @@ def _read_table(file: SourceFile, *, axis: int) -> RatedTable:
                 f"row {lines[song_id]}.",
                 mend=_MEND,
             )
-        rows[song_id] = _numbers(file.shown, line, header, cells)
+        rows[song_id] = _numbers(file, line, header, cells)
         lines[song_id] = line
     if not rows:
         raise IndexFileError(f"{file.shown} holds no song.", mend=_MEND)
@@ -193,16 +195,15 @@ def _first_instant_s(path: str, header: list[str]) -> float:
     return (first_ms or 0) / 1000
 
 
-def _numbers(path: str, line: int, header: list[str], cells: list[str]) -> NDArray[np.float64]:
-    if len(cells) > len(header):
-        raise IndexFileError(f"{path} row {line} has {len(cells)} cells for {len(header)} columns.", mend=_MEND)
+def _numbers(file: SourceFile, line: int, header: list[str], cells: list[str]) -> NDArray[np.float64]:
+    no_cell_beyond(file, line, header, cells, mend=_MEND)
     values = np.full(len(header) - 1, np.nan)
     for column, cell in enumerate(cells[1:]):
         if not cell or not (text := cell.strip()):
             continue
         if not is_number(text):
             raise IndexFileError(
-                f"{path} row {line}, column {header[column + 1]} is {cell!r}; a number was expected.",
+                f"{file.shown} row {line}, column {header[column + 1]} is {cell!r}; a number was expected.",
                 mend=_MEND,
             )
         values[column] = float(text)

@@ -105,14 +105,30 @@ def build_index(annotations: AnnotationSet, *, sound_end_s: Mapping[int, float] 
 def reference_of(
     values: NDArray[np.float64],
 ) -> tuple[ValenceArousal, ValenceArousal, NDArray[np.float32]]:
-    """The reference statistics of values [n, 2]: mean, standard deviation, and quantiles [QUANTILES, 2]."""
+    """The reference statistics of values [n, 2]: mean, standard deviation, and `quantiles_of` [QUANTILES, 2]."""
     mean = values.mean(axis=0).round(_DECIMALS)
     sd = values.std(axis=0).round(_DECIMALS)
     return (
         ValenceArousal(float(mean[0]), float(mean[1])),
         ValenceArousal(float(sd[0]), float(sd[1])),
-        np.quantile(values, np.linspace(0.0, 1.0, QUANTILES), axis=0).astype(np.float32),
+        np.column_stack([quantiles_of(values[:, axis]) for axis in range(2)]).astype(np.float32),
     )
+
+
+def quantiles_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """QUANTILES evenly spaced quantiles, 0 to 1, of the values of an axis.
+
+    Coarse ratings are spread between their neighbours. Plain quantiles of ratings on 1 to 9 are a staircase: nearly all
+    that is felt would land on one of nine points, and a little more of it on the next. So where one value holds more
+    than the share between two quantiles, each value stands at its mid-rank: the share below it and half its own, as
+    people's ratings do (see alignment.py). DEAM's commonest value holds 0.2 %.
+    """
+    levels = np.linspace(0.0, 1.0, QUANTILES)
+    distinct, counts = np.unique(values, return_counts=True)
+    share = counts / len(values)
+    if counts.max() == 1 or share.max() * (QUANTILES - 1) <= 1.0:
+        return np.quantile(values, levels)
+    return np.interp(levels, np.cumsum(share) - share / 2, distinct)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull, Delaunay, QhullError
 
 from emomusic_edge.contracts import ValenceArousal
+from emomusic_edge.errors import MissingExtraError
 
 from .alignment import Alignment
 from .music_index import MusicIndex
@@ -54,7 +54,11 @@ def replay(
         targets: [n, 2], DEAM units.
         choose: gives the row of a window, or None; may remember what it chose.
         progress: called with queries done and in all, now and then.
+
+    Raises:
+        MissingExtraError: scipy is not installed; said before the first question.
     """
+    inside = inside_hull(index.points, targets)
     rows = np.full(len(targets), -1, np.intp)
     for query, target in enumerate(targets.tolist()):
         row = choose(ValenceArousal(*target))
@@ -69,13 +73,24 @@ def replay(
         mean_distance=float(distances.mean()) if len(distances) else float("nan"),
         effective_songs=float(np.exp(-(shares * np.log(shares)).sum())) if len(shares) else 0.0,
         top_share=float(shares[:TOP].sum()),
-        inside_hull=inside_hull(index.points, targets),
+        inside_hull=inside,
         unanswered=int((~answered).sum()),
     )
 
 
 def inside_hull(points: NDArray[np.float32], targets: NDArray[np.float64]) -> float:
-    """The share of targets inside the convex hull of points; 0 if these lie on a line."""
+    """The share of targets inside the convex hull of points; 0 if these lie on a line.
+
+    Raises:
+        MissingExtraError: scipy is not installed.
+    """
+    try:
+        from scipy.spatial import ConvexHull, Delaunay, QhullError
+    except ImportError as cause:
+        raise MissingExtraError(
+            "`index coverage` needs the package scipy, which is not installed.",
+            mend="pip install 'emomusic-edge[library]'",
+        ) from cause
     try:
         corners = points[ConvexHull(points).vertices]
         return float((Delaunay(corners).find_simplex(targets) >= 0).mean())

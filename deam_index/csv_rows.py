@@ -7,7 +7,7 @@ import hashlib
 import io
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +69,20 @@ def rows_of(file: SourceFile, *, mend: str, delimiter: str = ",") -> Iterator[tu
                 yield reader.line_num, cells
     except (UnicodeDecodeError, csv.Error) as cause:
         raise IndexFileError(f"{file.shown} is not a CSV file in UTF-8: {cause}.", mend=mend) from cause
+
+
+def no_cell_beyond(file: SourceFile, line: int, header: Sequence[str], cells: Sequence[str], *, mend: str) -> None:
+    """Hold a row to its columns.
+
+    Raises:
+        IndexFileError: it has more cells than the header.
+    """
+    if len(cells) > len(header):
+        raise IndexFileError(
+            f"{file.shown} row {line} has {len(cells)} cells for {len(header)} columns: column {len(header) + 1} is "
+            f"{cells[len(header)]!r}, after the last, {header[-1].strip()!r}.",
+            mend=mend,
+        )
 
 
 def song_number(file: SourceFile, line: int, cell: str, *, mend: str, column: str = "song_id") -> int:

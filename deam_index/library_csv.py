@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from emomusic_edge.errors import IndexFileError
 
-from .csv_rows import SourceFile, number_in, rows_of
+from .csv_rows import SourceFile, no_cell_beyond, number_in, rows_of
 from .deam_titles import plain
 from .scale import RatingScale
 
@@ -68,19 +68,17 @@ def read_library(file: SourceFile, scale: RatingScale, audio_folder: Path) -> li
             twice; file, row and column are named.
     """
     rows = rows_of(file, mend=MEND, delimiter=_delimiter(file))
+    mend = f"Ratings are read on {scale}. State what they are on with --scale, or put the cell right."
     header = next(rows, (1, []))[1]
     places = _places(file, header)
     found = []
     first_lines: dict[tuple[str, float, float | None], int] = {}
     for line, cells in rows:
-        if len(cells) > len(header):
-            raise IndexFileError(
-                f"{file.shown} row {line} has {len(cells)} cells for {len(header)} columns.", mend=MEND
-            )
+        no_cell_beyond(file, line, header, cells, mend=MEND)
         row = {name: cells[place].strip() if place < len(cells) else "" for name, place in places.items()}
         start_s, end_s = _stretch(file, line, row)
         valence, arousal = (
-            scale.to_music(axis, number_in(file, line, name, row[name], scale.low[axis], scale.high[axis], mend=MEND))
+            scale.to_music(axis, number_in(file, line, name, row[name], scale.low[axis], scale.high[axis], mend=mend))
             for axis, name in enumerate(("valence", "arousal"))
         )
         path = _inside(file, line, row["path"], audio_folder)

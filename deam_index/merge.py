@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emomusic_edge.contracts import ValenceArousal
 from emomusic_edge.errors import IndexFileError
 
-from .alignment import PEOPLE_KEY, people_reference
+from .alignment import PEOPLE_KEY, people_reference, ranks_of
 from .audio_files import AudioRoots
 from .build import QUANTILES
 from .music_index import MusicIndex
@@ -154,7 +154,10 @@ def _pooled(indexes: Sequence[MusicIndex]) -> tuple[ValenceArousal, ValenceArous
     for axis in range(2):
         curves = [index.reference_quantiles[:, axis].astype(np.float64) for index in indexes]
         values = np.unique(np.concatenate(curves))
-        shares = sum(weight * _share_below(curve, values) for weight, curve in zip(weights, curves, strict=True))
+        shares = sum(
+            weight * np.interp(values, *ranks_of(curve), left=0.0, right=1.0)
+            for weight, curve in zip(weights, curves, strict=True)
+        )
         quantiles[:, axis] = np.interp(np.linspace(0.0, 1.0, QUANTILES), shares, values)
     quantiles = np.maximum.accumulate(np.clip(quantiles, -1, 1), axis=0)
     return (
@@ -162,14 +165,6 @@ def _pooled(indexes: Sequence[MusicIndex]) -> tuple[ValenceArousal, ValenceArous
         ValenceArousal(*(float(value) for value in sd)),
         quantiles.astype(np.float32),
     )
-
-
-def _share_below(quantiles: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much of a distribution, known by its evenly spaced quantiles, lies at or below each value."""
-    levels = np.linspace(0.0, 1.0, len(quantiles))
-    # where quantiles are equal the distribution jumps: the highest of their levels counts
-    last = np.r_[np.diff(quantiles) > 0, True]
-    return np.interp(values, quantiles[last], levels[last], left=0.0, right=1.0)
 
 
 def _alike(values: Sequence[float]) -> float:

@@ -26,8 +26,11 @@ class WindowGrid:
     The plane is cut into equal cells, and the windows lie in memory cell by cell, column after column: what is around a
     point is one slice a column. scipy's k-d tree answers as fast, but its import takes 0.2 s and 39 MB.
 
-    Takes 24 bytes a window and a little more, beside the index: 49 MB for two million. Where nearly all windows share
-    a few cells, all of those are looked at.
+    Takes 24 bytes a window and a little more, beside the index: 49 MB for two million.
+
+    Fast where windows are spread as music is. Where nearly all share a few cells (a tight cluster and a few far out),
+    or are equally far (a ring, asked from its centre), nearly all are looked at: the nearest 20 of 200,000 then take
+    1.5 ms and up to 4, in place of 0.03, on two x86 cores.
 
     Attributes:
         size: how many windows there are.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from emomusic_edge.contracts import AffectModel, FaceDetector
@@ -20,7 +21,8 @@ class Models:
         face_manifest: its bundle's.
         scene: the scene model.
         scene_manifest: its bundle's.
-        providers: what each truly runs on, by `detector`, `face` and `scene`.
+        providers: what each began to run on, by `detector`, `face` and `scene`.
+        detector_runs_on: what the detector runs on at the moment.
     """
 
     detector: FaceDetector
@@ -29,19 +31,26 @@ class Models:
     scene: AffectModel
     scene_manifest: Manifest
     providers: dict[str, str]
+    detector_runs_on: Callable[[], str]
 
     @property
     def hashes(self) -> ModelHashes:
         """Of the two models that a feeling comes from."""
         return ModelHashes(self.face_manifest.files[MODEL_NAME], self.scene_manifest.files[MODEL_NAME])
 
+    def now_on(self) -> dict[str, str]:
+        """What each runs on at the moment: something else than in `providers` once its GPU is lost."""
+        return {"detector": self.detector_runs_on(), "face": self.face.provider, "scene": self.scene.provider}
+
     def lost(self) -> str:
-        """Which of the two run on something else than they began with, for their GPU is lost; empty when none does."""
-        began = {self.scene_manifest.name: ("scene", self.scene), self.face_manifest.name: ("face", self.face)}
-        moved = [name for name, (part, model) in began.items() if model.provider != self.providers[part]]
+        """Which of them run on something else than they began with, for their GPU is lost; empty when none does."""
+        now_on = self.now_on()
+        names = {"scene": self.scene_manifest.name, "face": self.face_manifest.name, "detector": "the face detector"}
+        moved = [name for part, name in names.items() if now_on[part] != self.providers[part]]
         if not moved:
             return ""
-        return f"the GPU failed, {' and '.join(moved)} run on the CPU; restart the program to try the GPU again"
+        run = "runs" if len(moved) == 1 else "run"
+        return f"the GPU failed, {' and '.join(moved)} {run} on the CPU; restart the program to try the GPU again"
 
     @property
     def notice(self) -> str:

@@ -107,7 +107,7 @@ class Music:
         self._skip = True
 
     def like(self) -> None:
-        """The song that plays at the next step is welcome; said twice of one playing, it counts once."""
+        """The song that plays at the next step is welcome; of one playing the last word counts, and it counts once."""
         self._opinion = Counts(likes=1)
 
     def dislike(self) -> None:
@@ -172,8 +172,7 @@ class Music:
             holds = advice.holds if advice.song is None else self._play_along(advice.song, now_s)
             chosen = self._matcher.choose(None if holds else target, now_s, playback, skip=skip and not holds)
             if chosen is not None:
-                if target is not None and advice.target is None:
-                    self._targets.song_started(target)
+                self._targets.song_started(target if advice.target is None else None)
                 at_s = self._companion.starts(chosen, now_s, at_once=skip)
                 self._play(chosen, self._matcher.because, now_s, at_once=skip, at_s=at_s)
             playback = self._player.status(now_s)
@@ -202,6 +201,7 @@ class Music:
         if segment is None:
             self._companion.lacks(song)
             return False
+        self._targets.song_started(None)
         self._play(segment, "group", now_s, at_once=song.at_once, at_s=song.at_s)
         return True
 
@@ -211,9 +211,11 @@ class Music:
             return
         if playback.segment is None:
             self._nothing_plays.note("nothing plays that could be liked or disliked", now_s)
-        elif self._told != (playback.segment, opinion):
+            return
+        before = self._told[1] if self._told is not None and self._told[0] == playback.segment else Counts()
+        if opinion != before:
             self._told = (playback.segment, opinion)
-            self._feedback.note(playback.segment.song_id, opinion)
+            self._feedback.note(playback.segment.song_id, opinion - before)
 
     def _learn_from_skip(self, playback: PlaybackStatus) -> None:
         """Count a skip that somebody who heard the song asked for early."""

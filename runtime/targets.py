@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from emomusic_edge.affect import FINDINGEMO
@@ -103,13 +104,20 @@ class Targets:
             now_s: the loop's clock.
             counts: False in a pause, whose time is no song's.
         """
+        stable = _numbers(stable)
         sure = stable is not None and not stable.stale and not any(stable.held)
         self._sure.note(sure if counts else None, now_s)
 
-    def song_started(self, target: ValenceArousal) -> None:
-        """Tell that a song was chosen for `target`; `guide` takes the first one's target as its start."""
+    def song_started(self, target: ValenceArousal | None) -> None:
+        """Tell that a song was chosen for `target`; `guide` takes the first one's target as its start.
+
+        Args:
+            target: as `target` gave it; None for a song of a group, which is no step of this node's way.
+        """
         self._sure.song_started()
-        if self._mode is not Mode.GUIDE:
+        if target is None:
+            self._stepped = False
+        if target is None or self._mode is not Mode.GUIDE:
             return
         if self._path is None:
             self._path = GuidePath(target, self._goal, self._steps, self._nearest_music)
@@ -132,13 +140,14 @@ class Targets:
 
         Args:
             stable: the steadied feeling; None before the first one. A stale one moves nothing: it counts as None
-                until the song is over, and then keeps the music going.
+                until the song is over, and then keeps the music going. One that is no number counts as None.
             song_over: whether the playing song has ended or is skipped, so that the next one is looked for.
 
         Returns:
             None where nothing is sought: `off`, or no feeling that may be acted upon in `mirror` and at the start of
             `guide`.
         """
+        stable = _numbers(stable)
         if self._mode is Mode.OFF:
             return None
         if self._mode is Mode.CALM:
@@ -165,3 +174,8 @@ class Targets:
         return FINDINGEMO.clip(
             ValenceArousal(stable.mean.valence + self._shift.valence, stable.mean.arousal + self._shift.arousal)
         )
+
+
+def _numbers(stable: StableAffect | None) -> StableAffect | None:
+    """The feeling, unless it is no number: no window is near to that."""
+    return stable if stable is not None and all(map(math.isfinite, stable.mean)) else None

@@ -15,6 +15,8 @@ _log = logging.getLogger(__name__)
 
 # So long between two steps, and the whole process was stopped: the parts' silence meanwhile was none of theirs.
 _STOOD_STILL_S = 5.0
+# A loop that is slow for good (a model of 6 s) looks the same: a part that gives no sign between is forgiven no more.
+_FORGIVEN_TIMES = 3
 
 
 class Manager(Protocol):
@@ -59,7 +61,8 @@ class Watchdog:
         self._every_s = None if manager.watchdog_s is None else manager.watchdog_s / 3
         self._told_at_s = float("-inf")
         self._stepped_at_s = float("-inf")
-        self._going_since_s = float("-inf")
+        self._going_since_s = dict.fromkeys(parts, float("-inf"))
+        self._forgiven = dict.fromkeys(parts, 0)
         self._hanging: tuple[str, ...] = ()
 
     def step(self, now_s: float, status: str) -> None:
@@ -70,13 +73,16 @@ class Watchdog:
             status: a line for `systemctl status`; nothing of feelings.
         """
         if now_s - self._stepped_at_s > _STOOD_STILL_S:
-            self._going_since_s = now_s
+            self._forgive(now_s)
         self._stepped_at_s = now_s
         if self._every_s is None or now_s - self._told_at_s < self._every_s:
             return
         self._told_at_s = now_s
-        going_s = now_s - self._going_since_s
-        hanging = tuple(name for name, part in self._parts.items() if min(part.silent_s(), going_s) > part.limit_s)
+        hanging = tuple(
+            name
+            for name, part in self._parts.items()
+            if min(part.silent_s(), now_s - self._going_since_s[name]) > part.limit_s
+        )
         if hanging != self._hanging and hanging:
             _log.error(
                 "no sign of life from: %s; the service manager is told no more that all is well", ", ".join(hanging)
@@ -87,3 +93,12 @@ class Watchdog:
             return
         self._manager.status(status)
         self._manager.alive()
+
+    def _forgive(self, now_s: float) -> None:
+        """Count the silence of each part from now on, a few times at most without a sign of life in between."""
+        for name, part in self._parts.items():
+            if part.silent_s() < now_s - self._going_since_s[name]:
+                self._forgiven[name] = 0
+            if self._forgiven[name] < _FORGIVEN_TIMES:
+                self._forgiven[name] += 1
+                self._going_since_s[name] = now_s

@@ -30,11 +30,12 @@ SYSTEM = {
         "mkdir",
         "mosquitto_pub",
         "mosquitto_rr",
+        "nano",
         "openssl",
         "printf",
         "mosquitto_sub",
     ),
-    *("scp", "speaker-test", "systemctl", "useradd", "usermod"),
+    *("rm", "scp", "speaker-test", "systemctl", "truncate", "useradd", "usermod"),
 }
 
 

@@ -26,6 +26,8 @@ def test_only_one_top_level_name_and_every_data_file(wheel: Path, repo: Path) ->
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"emomusic_edge"}
     for name in (
         "emomusic_edge/py.typed",
+        "emomusic_edge/locks/service.txt",
+        "emomusic_edge/systemd/emomusic-edge.service",
         "emomusic_edge/models/scene-starter/model.onnx",
         "emomusic_edge/models/scene-starter/manifest.json",
         "emomusic_edge/deam_index/data/deam_windows.npz",

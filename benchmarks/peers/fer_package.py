@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from pathlib import Path
 
+import cv2
 import tensorflow
 from fer.fer import FER
 
@@ -24,7 +25,14 @@ def load(folder: Path) -> Peer:
             "fer_crop": lambda: detector.detect_emotions(crop, face_rectangles=whole),
             "fer_frame": lambda: detector.detect_emotions(inputs.frame),
         },
-        {"fer_frame_faces": len(detector.detect_emotions(inputs.frame))},
+        {
+            "fer_frame_faces": len(detector.detect_emotions(inputs.frame)),
+            # 0: TensorFlow chooses. The package gives its TensorFlow Lite interpreter no number either.
+            "threads": {
+                "TensorFlow's setting": tensorflow.config.threading.get_intra_op_parallelism_threads(),
+                "OpenCV": cv2.getNumThreads(),
+            },
+        },
     )
 
 

@@ -18,7 +18,8 @@ def load(folder: Path) -> Peer:
     def detect() -> object:
         return cascade.detectMultiScale(cv2.equalizeHist(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)))
 
-    return Peer(f"opencv {cv2.__version__}", {"haar": detect}, {"haar_faces": len(detect())})
+    facts = {"haar_faces": len(detect()), "threads": {"OpenCV": cv2.getNumThreads()}}
+    return Peer(f"opencv {cv2.__version__}", {"haar": detect}, facts)
 
 
 if __name__ == "__main__":

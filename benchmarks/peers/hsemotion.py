@@ -9,7 +9,7 @@ import cv2
 from hsemotion_onnx import facial_emotions
 
 from peers.inputs import EFFICIENTNET_GRAPH, read_inputs
-from peers.worker import Peer, serve
+from peers.worker import Peer, native_threads, serve
 
 # The package's default.
 MODEL = "enet_b0_8_best_vgaf"
@@ -25,7 +25,10 @@ def load(folder: Path) -> Peer:
             raise FileNotFoundError(f"neither {own.name} nor a network with random weights is there")
         # It would ask a code forge for the weights.
         facial_emotions.get_model_path = lambda name: str(made)
+    # The package gives ONNX Runtime no number of threads: its pool is counted, and the caller with it.
+    before = native_threads()
     recogniser = facial_emotions.HSEmotionRecognizer(MODEL)
+    threads = {"ONNX Runtime": native_threads() - before + 1, "OpenCV": cv2.getNumThreads()}
     face = cv2.cvtColor(inputs.crop, cv2.COLOR_BGR2RGB)
     version = importlib.metadata.version("hsemotion-onnx")
     runtime = importlib.metadata.version("onnxruntime")
@@ -33,6 +36,7 @@ def load(folder: Path) -> Peer:
     return Peer(
         f"hsemotion-onnx {version}, onnxruntime {runtime}, {weights}",
         {"hsemotion": lambda: recogniser.predict_emotions(face, logits=True)},
+        {"threads": threads},
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 from pathlib import Path
 
+import cv2
+
 from emomusic_edge.runtime.faces.mediapipe_detector import MediaPipeDetector
 from peers.inputs import read_inputs
 from peers.worker import Peer, serve
@@ -17,7 +19,12 @@ def load(folder: Path) -> Peer:
     return Peer(
         f"mediapipe {importlib.metadata.version('mediapipe')}",
         {"mediapipe_short": lambda: short.detect(frame), "mediapipe_full": lambda: full.detect(frame)},
-        {"mediapipe_short_faces": len(short.detect(frame)), "mediapipe_full_faces": len(full.detect(frame))},
+        {
+            "mediapipe_short_faces": len(short.detect(frame)),
+            "mediapipe_full_faces": len(full.detect(frame)),
+            # Its API neither takes nor tells a number for its own network.
+            "threads": {"OpenCV": cv2.getNumThreads()},
+        },
     )
 
 

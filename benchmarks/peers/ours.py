@@ -23,7 +23,7 @@ from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
 from emomusic_edge.runtime.faces.blazeface import BlazeFace
 from emomusic_edge.runtime.predictors import AffectPredictor, MaskBank
 from peers.inputs import FACE_MARGIN, HEADS_GRAPH, SAMPLES, Inputs, read_inputs
-from peers.worker import Peer, serve
+from peers.worker import Peer, native_threads, serve
 
 Run = Callable[[], object]
 
@@ -33,6 +33,7 @@ def load(folder: Path) -> Peer:
     # As the service does.
     cv2.setNumThreads(1)
     inputs = read_inputs(folder)
+    threads = {"ONNX Runtime": _session_threads(inputs), "OpenCV": cv2.getNumThreads()}
     runs: dict[str, Run] = {}
     for precision in ("fp32", "int8"):
         runs |= _affect(inputs, precision)
@@ -44,7 +45,16 @@ def load(folder: Path) -> Peer:
     }
     runs["detect_and_face_int8"] = _detect_and_face(inputs, detectors["full"])
     about = f"emomusic-edge {emomusic_edge.__version__}, onnxruntime {onnxruntime.__version__}, random weights"
-    return Peer(about, runs)
+    return Peer(about, runs, {"threads": threads})
+
+
+def _session_threads(inputs: Inputs) -> int:
+    """Of one inference, counted: a session's pool, and the caller."""
+    before = native_threads()
+    kept = _bundle(inputs.bundles["blazeface-short"])
+    threads = native_threads() - before + 1
+    del kept
+    return threads
 
 
 def _affect(inputs: Inputs, precision: str) -> dict[str, Run]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from peers.worker import Peer, serve
+from peers.worker import Peer, native_threads, serve
 
 PRODUCTS = "products.json"
 PRODUCTS_GRAPH = "products.onnx"
@@ -49,6 +49,7 @@ def read_products(folder: Path) -> list[Product]:
 def load(folder: Path) -> Peer:
     """By numpy's BLAS and by ONNX Runtime's MatMul, which packs the weights beforehand."""
     import onnxruntime as ort
+    import threadpoolctl
 
     random = np.random.default_rng(0)
     products = read_products(folder)
@@ -74,10 +75,17 @@ def load(folder: Path) -> Peer:
     options = ort.SessionOptions()
     # Optimising could merge products of like shape into one.
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    before = native_threads()
     session = ort.InferenceSession(str(folder / PRODUCTS_GRAPH), options, providers=["CPUExecutionProvider"])
+    threads = {"ONNX Runtime": native_threads() - before + 1}
+    threads |= {pool["internal_api"]: pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
     given = {value.name: random.random(value.shape, dtype=np.float32) for value in session.get_inputs()}
     runs["products_ort"] = lambda: session.run(None, given)
-    facts = {"products_flop": sum(product.flop for product in products), "products_peak_flop": 2 * PEAK_SIDE**3}
+    facts: dict[str, object] = {
+        "products_flop": sum(product.flop for product in products),
+        "products_peak_flop": 2 * PEAK_SIDE**3,
+    }
+    facts["threads"] = threads
     return Peer(f"numpy {np.__version__}, onnxruntime {ort.__version__}", runs, facts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import torch
 import transformers
 from seed_loop import SceneFaceFusion
@@ -34,6 +35,7 @@ def load(folder: Path) -> Peer:
             "torch_trunk_once": lambda: seed.predict_trunk_once(inputs.frame, inputs.crop, SAMPLES),
             "products_torch": products,
         },
+        {"threads": {"PyTorch": torch.get_num_threads(), "OpenCV": cv2.getNumThreads()}},
     )
 
 

@@ -25,12 +25,18 @@ class Peer:
     Attributes:
         about: packages and versions, and whether weights are random; one line.
         runs: by name of the case, one run of it.
-        facts: what else the table wants to tell.
+        facts: what else the table wants to tell. `threads`: by library, how many work on one run, the caller's among
+            them.
     """
 
     about: str
     runs: Mapping[str, Callable[[], object]]
     facts: Mapping[str, Any] | None = None
+
+
+def native_threads() -> int:
+    """Threads of this process, those of libraries too: a pool shows as so many more."""
+    return len(list(Path("/proc/self/task").iterdir()))
 
 
 def serve(load: Callable[[Path], Peer]) -> None:

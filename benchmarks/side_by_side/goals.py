@@ -1,11 +1,11 @@
-"""The goals, and whether they are met: figures in, verdicts out."""
+"""The goals: figures in, and for each whether it is met, missed or not decided out."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from side_by_side.service import ServiceFigures
 
 Rounds = Sequence[Sequence[float]]
 RoundsByCase = Mapping[str, Rounds]
+Verdict = Literal["met", "missed", "not decided", "not measured"]
 
 # The scene model's matrix products alone, in their own shapes, by each that was timed.
 OWN_SHAPES = ("products_ort", "products_numpy", "products_torch")
@@ -33,7 +34,7 @@ class Figure:
         unit: behind the number.
         bound: what it is held to; None for what is told beside a goal.
         at_least: whether the bound is a lower one.
-        low, high: a 95 % interval, for ratios.
+        low, high: a 95 % interval; None for what is not timed in rounds, which its value alone decides.
         missing: why there is no value.
     """
 
@@ -47,16 +48,20 @@ class Figure:
     missing: str = ""
 
     @property
-    def met(self) -> bool | None:
-        """None when it was not measured, or is held to nothing."""
-        if self.value is None or self.bound is None:
+    def verdict(self) -> Verdict | None:
+        """Not decided where the interval lies on both sides of the bound; None when it is held to nothing."""
+        if self.bound is None:
             return None
-        return self.value >= self.bound if self.at_least else self.value <= self.bound
+        if self.value is None:
+            return "not measured"
+        ends = (self.value if end is None else end for end in (self.low, self.high))
+        right = [end >= self.bound if self.at_least else end <= self.bound for end in ends]
+        return "met" if all(right) else "not decided" if any(right) else "missed"
 
 
 @dataclass(frozen=True)
 class Goal:
-    """One row: met when each of its figures is; None when one was not measured and the others are met.
+    """One row.
 
     Attributes:
         what: the first column.
@@ -69,12 +74,11 @@ class Goal:
     beside: tuple[Figure, ...] = ()
 
     @property
-    def met(self) -> bool | None:
-        """See the class."""
-        each = [figure.met for figure in self.figures]
-        if False in each:
-            return False
-        return None if None in each else True
+    def verdict(self) -> Verdict:
+        """The worst of its figures' verdicts: met only when each is."""
+        each = [figure.verdict for figure in self.figures]
+        order: tuple[Verdict, ...] = ("missed", "not measured", "not decided")
+        return next((verdict for verdict in order if verdict in each), "met")
 
 
 def judge(
@@ -171,7 +175,9 @@ def _product_limit(ratio: _Ratios, rounds: RoundsByCase, facts: Mapping[str, Any
 def _median(label: str, rounds: RoundsByCase, case: str, bound: float, missing: Mapping[str, str]) -> Figure:
     if not rounds.get(case):
         return Figure(label, None, "ms", bound, missing=_why(case, missing))
-    return Figure(label, median_ms(rounds[case]), "ms", bound)
+    # Over one, round by round: the same bootstrap as of a ratio.
+    found = ratio_of_medians(rounds[case], [[1.0]] * len(rounds[case]))
+    return Figure(label, found.ratio, "ms", bound, low=found.low, high=found.high)
 
 
 def _why(case: str, missing: Mapping[str, str]) -> str:

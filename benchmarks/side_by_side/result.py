@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from side_by_side.roster import DUELS, Duel, member_of
 from side_by_side.service import ServiceFigures
 from side_by_side.turns import IDLE_BOUND
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _DIGITS = 4
 
 
@@ -46,6 +46,7 @@ class Result:
         about: by worker, packages and versions.
         memory_mib: by worker, after its turns.
         missing: by worker, and `service`, why it was not measured.
+        threads: by worker and library, how many work on one run; and how many its process had, idle ones included.
     """
 
     created_at: datetime
@@ -63,6 +64,7 @@ class Result:
     rounds_ms: RoundsByCase
     service: ServiceFigures | None
     goals: list[Goal]
+    threads: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def trusted(self) -> bool:
@@ -123,15 +125,21 @@ def write_json(path: Path, result: Result) -> None:
         "idle_share": result.idle_share,
         "about": dict(result.about),
         "facts": dict(result.facts),
+        "threads": {name: dict(told) for name, told in result.threads.items()},
         "memory_mib": dict(result.memory_mib),
         "not_measured": dict(result.missing),
-        "goals": [{**asdict(goal), "met": goal.met} for goal in result.goals],
+        "goals": [_goal(goal) for goal in result.goals],
         "peers": [asdict(row) for row in result.duels()],
         "service": asdict(result.service) if result.service else None,
         "rounds_ms": {case: [_rounded(times) for times in rounds] for case, rounds in result.rounds_ms.items()},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, json.dumps(told, indent=1) + "\n")
+
+
+def _goal(goal: Goal) -> dict[str, Any]:
+    figures = [{**asdict(figure), "verdict": figure.verdict} for figure in goal.figures]
+    return {**asdict(goal), "figures": figures, "verdict": goal.verdict}
 
 
 def _rounded(times_ms: Sequence[float]) -> list[float]:

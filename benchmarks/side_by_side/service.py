@@ -15,6 +15,7 @@ from typing import Any
 
 from peers.inputs import Inputs
 
+from emomusic_edge.runtime.bench.noise import timings_ms
 from side_by_side.broker import StateWatch, broker
 from side_by_side.made_camera import SOURCE, MadeCamera, made_camera
 from side_by_side.roster import REPO
@@ -23,8 +24,6 @@ from side_by_side.worker_process import PeerError, plain_environment, resident_m
 _NODE = "bench"
 _START_DEADLINE_S = 60.0
 _END_S = 10.0
-# Eight places of five: one disturbed place alone is more than one timing in ten.
-_TIMINGS_A_PLACE = 5
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ class ServiceFigures:
         camera_start_s: as `start_s`, of runs that look through a USB camera instead of at a clip.
         camera_missing: why those were not measured.
         noise_ms: of the fixed work before each start, and before and after the watched run.
+        providers: by model, what the watched run said it runs on.
     """
 
     start_s: list[float]
@@ -54,6 +54,7 @@ class ServiceFigures:
     noise_ms: list[float]
     camera_start_s: list[float] = field(default_factory=list)
     camera_missing: str = ""
+    providers: dict[str, str] = field(default_factory=dict)
 
 
 def measure_service(
@@ -101,7 +102,7 @@ def measure_service(
         noise_ms += timings_ms(fixed_work, time.perf_counter)
         told = _watched(settings, seconds, scratch)
         noise_ms += timings_ms(fixed_work, time.perf_counter)
-    kept = ("step_ms", "neither_ms", "age_ms", "imported", "frames_ready")
+    kept = ("step_ms", "neither_ms", "age_ms", "imported", "frames_ready", "providers")
     return ServiceFigures(
         start_s,
         resident,
@@ -120,22 +121,6 @@ def _camera(scratch: Path) -> tuple[MadeCamera | None, str]:
         return made_camera(folder), ""
     except PeerError as error:
         return None, str(error)
-
-
-def timings_ms(fixed_work: Callable[[], object], clock: Callable[[], float]) -> list[float]:
-    """Times of the fixed work in one place; the first is not counted, its caches hold what a run left there.
-
-    Args:
-        fixed_work: does it once.
-        clock: seconds, monotonic.
-    """
-    fixed_work()
-    times = []
-    for _ in range(_TIMINGS_A_PLACE):
-        began_s = clock()
-        fixed_work()
-        times.append(1e3 * (clock() - began_s))
-    return times
 
 
 def _settings(inputs: Inputs, clip: Path, port: int) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from rich.text import Text
 from side_by_side.goals import OWN_SHAPES, PEAK, Figure, median_ms
 from side_by_side.result import Result
 
-_MARKS = {True: "yes", False: "NO", None: "not measured"}
-_STYLES = {"yes": "green", "NO": "bold red", "not measured": "dim"}
+_STYLES = {"met": "green", "missed": "bold red", "not decided": "yellow", "not measured": "dim"}
+_LOOP_AND_OURS = (("torch", "PyTorch"), ("ours", "ONNX Runtime"))
 Row = tuple[str, ...]
 
-GOAL_HEADINGS = ("goal", "found", "wanted", "met")
+GOAL_HEADINGS = ("goal", "found", "wanted", "verdict")
 PEER_HEADINGS = ("the same work", "peer, ms", "ours, ms", "peer / ours (95 % interval)")
 
 
@@ -27,7 +27,7 @@ def goal_rows(result: Result) -> list[Row]:
             goal.what,
             "; beside it: ".join(", ".join(map(_figure, told)) for told in (goal.figures, goal.beside) if told),
             " / ".join(dict.fromkeys(_bound(figure) for figure in goal.figures)),
-            _MARKS[goal.met],
+            goal.verdict,
         )
         for goal in result.goals
     ]
@@ -55,6 +55,19 @@ def machine_line(result: Result) -> str:
     )
 
 
+def thread_lines(result: Result) -> list[str]:
+    """How many threads each worker's libraries took, and whether the loop and ours took as many."""
+    lines = [
+        f"threads of {name}: {', '.join(f'{library} {count}' for library, count in told.items())}"
+        for name, told in result.threads.items()
+    ]
+    loop, ours = (result.threads.get(name, {}).get(library) for name, library in _LOOP_AND_OURS)
+    if loop is not None and ours is not None:
+        same = f"the same number of threads: {ours}" if loop == ours else f"unlike threads: {loop} against {ours}"
+        lines.append(f"the source document's loop and ours ran on {same}")
+    return lines
+
+
 def facts_lines(result: Result) -> list[str]:
     """What the tables must be read with."""
     revision = f"; revision {result.revision}" if result.revision else ""
@@ -66,6 +79,7 @@ def facts_lines(result: Result) -> list[str]:
         f"{name}: {about}" + (f"; {result.memory_mib[name]:.0f} MiB resident" if name in result.memory_mib else "")
         for name, about in result.about.items()
     ]
+    lines += thread_lines(result)
     flop = result.facts.get("products_flop")
     if flop and any(case in result.rounds_ms for case in OWN_SHAPES):
         found = [
@@ -85,8 +99,8 @@ def facts_lines(result: Result) -> list[str]:
 def view(result: Result) -> RenderableType:
     """All of it for the terminal."""
     goals = _table("The goals", GOAL_HEADINGS)
-    for *cells, met in goal_rows(result):
-        goals.add_row(*cells, Text(met, style=_STYLES[met]))
+    for *cells, verdict in goal_rows(result):
+        goals.add_row(*cells, Text(verdict, style=_STYLES[verdict]))
     peers = _table("The peers, medians side by side", PEER_HEADINGS)
     for row in peer_rows(result):
         peers.add_row(*row)
@@ -95,8 +109,9 @@ def view(result: Result) -> RenderableType:
 
 
 def markdown(result: Result) -> str:
-    """Both tables for a page, below a line that says what they were measured on, and whether to believe them."""
-    first = " ".join((f"{machine_line(result)}.", *(told for _, told in result.verdicts)))
+    """Both tables for a page, below a line: what they were measured on, whether to believe them, threads."""
+    threads = (f"{line[0].upper()}{line[1:]}." for line in thread_lines(result))
+    first = " ".join((f"{machine_line(result)}.", *(told for _, told in result.verdicts), *threads))
     tables = _markdown_table(GOAL_HEADINGS, goal_rows(result)), _markdown_table(PEER_HEADINGS, peer_rows(result))
     return "\n\n".join((first, *tables)) + "\n"
 

@@ -96,6 +96,10 @@ class WorkerProcess:
         """Its VmRSS; None when it is gone."""
         return resident_mib(self.pid)
 
+    def threads(self) -> int:
+        """How many it has, those of libraries and idle ones included; 0 when it is gone."""
+        return len(list(Path(f"/proc/{self.pid}/task").glob("*")))
+
     def cpu_s(self) -> float:
         """Processor time that its threads have used so far; 0 when it is gone."""
         used_ns = 0

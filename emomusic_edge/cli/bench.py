@@ -75,7 +75,11 @@ app = typer.Typer(
     no_args_is_help=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Measure latency. `bench BUNDLE…` is `bench measure BUNDLE…`.",
+    help=(
+        "Measure latency. `bench BUNDLE…` is `bench measure BUNDLE…`: -T 5 -T 64 measures at these numbers of dropout "
+        "samples, --compare A B holds two against each other, --json FILE keeps every figure, --plots DIR draws them. "
+        "All of its options: bench measure --help."
+    ),
 )
 
 
@@ -166,8 +170,10 @@ def measure_command(
             a, b = places_of_pair(loaded)
             check_alike(loaded.cases[a].case, loaded.cases[b].case, force=force)
         timings = _measured(loaded, Effort(rounds=rounds, seconds=seconds), console, watch.read)
+    except BaseException:
+        watch.close()
+        raise
     finally:
-        jetson = watch.close()
         loaded.close()
     absent += [*loaded.absent, *([watch.absent] if watch.absent else [])]
     pipeline, broke = None, None
@@ -175,20 +181,23 @@ def measure_command(
         found, why_not = choose_clip(clip, bundles or [], settings)
         if found is not None:
             try:
-                pipeline = _pipeline(found, config, layers, clip_seconds, console)
+                pipeline = _pipeline(found, config, layers, clip_seconds, console, lambda: watch.read(found.name))
+                pipeline = pipeline.model_copy(update={"jetson": watch.figures(found.name)})
             except EmomusicError as error:
                 # What was measured until then is not lost: it is shown and written, then the error is told.
                 broke, why_not = error, f"the way of a frame: {error}"
         if why_not:
             absent.append(why_not)
-    results = case_results(loaded.cases, timings)
+    watch.close()
+    results = case_results(loaded.cases, timings, watch.figures)
     report = BenchReport(
         created_at=datetime.now(timezone.utc),
-        machine=machine,
+        machine=machine.model_copy(update={"packages": {**watch.versions, **machine.packages}}),
         threads=threads,
+        threads_counted=next((case.threads for case in loaded.cases if case.threads is not None), None),
         seconds=round(timings.seconds, 2),
         noise=noise_verdict(timings.noise_ms),
-        jetson=jetson,
+        jetson=watch.figures(*range(len(results))),
         absent=tuple(absent),
         cases=results,
         comparison=compare_cases(results[a], results[b]) if compare else None,
@@ -224,7 +233,7 @@ def report_command(
     Console().print(machines_view(first, second, compare_machines(first, second, force=force)))
 
 
-def _measured(loaded: Loaded, effort: Effort, console: Console, between: Callable[[], None]) -> Timings:
+def _measured(loaded: Loaded, effort: Effort, console: Console, after_turn: Callable[[int], None]) -> Timings:
     import contextlib
     import os
     import time
@@ -245,17 +254,25 @@ def _measured(loaded: Loaded, effort: Effort, console: Console, between: Callabl
             time.perf_counter,
             fixed_work,
             lambda done, total: progress.update(task, completed=done, total=total, refresh=True),
-            between,
+            after_turn,
         )
 
 
 def _pipeline(
-    clip: Path, config: Path | None, layers: dict[str, Any], seconds: float, console: Console
+    clip: Path,
+    config: Path | None,
+    layers: dict[str, Any],
+    seconds: float,
+    console: Console,
+    sample: Callable[[], None],
 ) -> PipelineResult:
+    import contextlib
+    import os
     import threading
 
     from emomusic_edge.config import load_config
     from emomusic_edge.runtime.app import App, RunPlan
+    from emomusic_edge.runtime.bench.noise import FixedWork
     from emomusic_edge.runtime.bench.pipeline import measure_pipeline
 
     # A speaker and a broker belong to the machine, not to the work on a frame. Every frame runs the scene model, unless
@@ -267,4 +284,5 @@ def _pipeline(
         return App(settings, RunPlan(fast=fast, stop=stop))
 
     console.print(f"{clip.name}: as fast as it goes, then {seconds:g} s in real time", style="dim", highlight=False)
-    return measure_pipeline(clip.name, make, seconds)
+    with contextlib.closing(FixedWork(os.sched_getaffinity(0))) as fixed_work:
+        return measure_pipeline(clip.name, make, seconds, fixed_work, sample)

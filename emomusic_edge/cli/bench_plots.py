@@ -61,7 +61,8 @@ def draw_all(report: BenchReport, folder: Path) -> list[Path]:
         figure = draw(report)
         if figure is None:
             continue
-        if not report.noise.trusted:
+        of_clip = report.pipeline if draw is draw_stages else None
+        if not (report.noise if of_clip is None else of_clip.noise).trusted:
             figure.text(0.995, 0.995, "the machine was not quiet", ha="right", va="top", color=_NOISY, fontsize=9)
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=_DOTS_PER_INCH)

@@ -49,6 +49,23 @@ _COMMAND = typer.Argument(
 _PAYLOAD = typer.Argument(metavar="[PAYLOAD]", help="What the command takes: `calm` for mode.", show_default=False)
 
 
+# The options of the default command that its group's help would else not show; a test holds both together.
+_HELP = """All devices on a broker: a live table, or one command for many.
+
+`fleet` alone is `fleet watch`, and takes its options:
+
+- --json: one JSON document instead of the table
+- --once: the table once, then the end
+- --seconds S: end after so long
+- --moods: what tells of feelings too
+- --host HOST, --port N: another broker than the config's
+- --username NAME, --password-file FILE, --ca-file FILE: how to get in there
+- --config FILE, --set KEY=VALUE: as with run
+
+`fleet watch --help` says more of each.
+"""
+
+
 class _WatchByDefault(typer.core.TyperGroup):
     """`fleet --json` is `fleet watch --json`."""
 
@@ -64,7 +81,7 @@ app = typer.Typer(
     no_args_is_help=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="All devices on a broker. `fleet` alone is `fleet watch`.",
+    help=_HELP,
 )
 
 

@@ -198,17 +198,25 @@ def loudness(
 
 
 def _with_memory(index: MusicIndex, seed: int, dwell_s: float) -> Callable[[ValenceArousal], int | None]:
-    """The rule of the program, told of each song that it chose."""
+    """The rule of the program where nothing is set but the dwell time, told of each song that it chose."""
+    from dataclasses import replace
+
     import numpy as np
 
-    from emomusic_edge.runtime.choice.rule import ChoiceRule, SongChoice
+    from emomusic_edge.config.settings import Settings
+    from emomusic_edge.runtime.app.sound import choice_rule
+    from emomusic_edge.runtime.choice.rule import SongChoice
 
-    choice = SongChoice(index, np.ones(index.song_count, np.bool_), ChoiceRule(dwell_s=dwell_s), seed=seed)
+    rule = replace(choice_rule(Settings()), dwell_s=dwell_s)
+    choice = SongChoice(index, np.ones(index.song_count, np.bool_), rule, seed=seed)
+    playing: int | None = None
 
     def choose(target: ValenceArousal) -> int | None:
-        row = choice.choose(target)
+        nonlocal playing
+        row = choice.choose(target, playing=playing)
         if row is not None:
-            choice.played(int(index.song[row]))
+            playing = int(index.song[row])
+            choice.played(playing)
         return row
 
     return choose

@@ -118,7 +118,7 @@ def uninstall(
 ) -> None:
     """Stop the service and take it away; settings, models, music and likes stay unless --purge is given.
 
-    sudo emomusic-edge service uninstall --dry-run
+    sudo /opt/emomusic-edge/venv/bin/emomusic-edge service uninstall --dry-run
     """
     from emomusic_edge.installation import carry_out, look, uninstall_plan
 
@@ -141,14 +141,17 @@ def status(
 ) -> None:
     """Tell whether the service runs, since when, and if not, why and what to do. Ends with 0 only when it runs."""
     from emomusic_edge.installation import UNIT
-    from emomusic_edge.installation.service_state import PROPERTIES, parse_properties
+    from emomusic_edge.installation.service_state import PROPERTIES, parse_last_result, parse_properties
 
     _need_systemd(user)
     line = ["systemctl", *(["--user"] if user else []), "show", UNIT, "--property", ",".join(PROPERTIES)]
     told = subprocess.run(line, capture_output=True, text=True, check=False)
     if told.returncode:
         _fail(f"{shlex.join(line)} failed: {told.stderr.strip()}", "systemctl status emomusic-edge")
-    state = parse_properties(told.stdout, user=user, program=own_program())
+    # The result of the run before: systemctl show has that of the present one alone.
+    failed = ("--boot", "--grep=Failed with result", "--output=cat", "--lines=1")
+    last = parse_last_result(_journal(user, *failed))
+    state = parse_properties(told.stdout, user=user, program=own_program(), last_result=last)
     if as_json:
         typer.echo(json.dumps(dict(state.properties), indent=2))
     else:
@@ -164,16 +167,33 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as new lines come, until Ctrl-C.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="So many of the last lines.")] = 50,
 ) -> None:
-    """Show what the service wrote to the journal."""
-    from emomusic_edge.installation import UNIT
-
+    """Show what the service wrote to the journal. Root may read it, and who is in the group adm or systemd-journal."""
     _need_systemd(user)
-    line = ["journalctl", "--user-unit" if user else "--unit", UNIT, "--output=short-iso", f"--lines={lines}"]
-    done = subprocess.run([*line, "--no-pager", *(["--follow"] if follow else [])], check=False)
-    raise typer.Exit(done.returncode)
+    if not _journal(user, "--lines=1"):
+        typer.echo("The journal shows nothing of it to this user.", err=True)
+        if not user and os.geteuid() != 0:
+            mend = f"sudo {own_program()} service logs  (or: sudo usermod -aG adm $USER, then log in anew)"
+            typer.echo(f"  mend: {mend}", err=True)
+    line = [*_journal_line(user), "--output=short-iso", f"--lines={lines}", *(["--follow"] if follow else [])]
+    raise typer.Exit(subprocess.run(line, check=False).returncode)
 
 
 app.command(context_settings=PASSES_ON)(do)
+
+
+def _journal_line(user: bool) -> list[str]:
+    from emomusic_edge.installation import UNIT
+
+    return ["journalctl", "--no-pager", "--quiet", "--user-unit" if user else "--unit", UNIT]
+
+
+def _journal(user: bool, *options: str) -> str:
+    """What the journal tells of the service to this user; nothing where it is not to be read."""
+    try:
+        told = subprocess.run([*_journal_line(user), *options], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return told.stdout
 
 
 def _places(*, user: bool, root: Path | None) -> Places:
@@ -192,10 +212,16 @@ def _places(*, user: bool, root: Path | None) -> Places:
 
 
 def _python() -> Path:
-    """The Python behind this environment where a service can see it, else the system's."""
+    """The Python behind this environment where a service sees it and root alone can change it, else the system's."""
+    from emomusic_edge.installation.ownership import changeable
+
     own = Path(sys.executable).resolve()
     seen = not any(own.is_relative_to(folder) for folder in ("/home", "/root", "/run/user"))
-    return own if seen else Path(shutil.which("python3", path="/usr/bin:/usr/local/bin") or "/usr/bin/python3")
+    return (
+        own
+        if seen and not changeable(own)
+        else Path(shutil.which("python3", path="/usr/bin:/usr/local/bin") or "/usr/bin/python3")
+    )
 
 
 def _need_rights(places: Places, root: Path | None) -> None:

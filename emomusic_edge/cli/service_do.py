@@ -15,9 +15,9 @@ PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_in
 def do(context: typer.Context) -> None:
     """Do a command as the service: with its user, its settings, its folders and the broker's password.
 
-    sudo emomusic-edge service do doctor
+    sudo /opt/emomusic-edge/venv/bin/emomusic-edge service do doctor
 
-    sudo emomusic-edge service do forget --yes
+    sudo /opt/emomusic-edge/venv/bin/emomusic-edge service do forget --yes
     """
     from emomusic_edge.installation import ServiceError, look, run_as_service, system_places
 
@@ -30,7 +30,7 @@ def do(context: typer.Context) -> None:
     places = system_places()
     found = look(places)
     if not found.record.venv:
-        raise ServiceError("The service is not installed.", mend=f"{own_program()} service install")
+        raise ServiceError("The service is not installed.", mend=f"sudo {own_program()} service install")
     raise typer.Exit(run_as_service(places, Path(found.record.venv), context.args))
 
 

@@ -79,6 +79,8 @@ class Commands:
             yield self.systemctl("enable", UNIT)
         if start and self.running:
             flag = " --user" if self.places.user else ""
+            # Without it a service that was given up may not be started by hand either, for the rest of the hour.
+            yield self.systemctl("reset-failed", UNIT, optional="it had not failed")
             yield self.systemctl("restart", UNIT, mend=f"{environment / 'bin' / SERVICE} service logs{flag}")
 
     def stopped(self) -> Iterator[Run]:

@@ -7,16 +7,17 @@ import os
 import shlex
 import shutil
 import stat
-import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from emomusic_edge.artefacts import write_atomic
+from emomusic_edge.installation.apart import run_apart
 from emomusic_edge.installation.errors import ServiceError
-from emomusic_edge.installation.machine import below
+from emomusic_edge.installation.machine import below, plain
 from emomusic_edge.installation.steps import (
     KeepFile,
     MakeFolder,
+    Note,
     RemoveFile,
     RemoveFolder,
     Run,
@@ -29,13 +30,8 @@ from emomusic_edge.installation.steps import (
 Runner = Callable[[Sequence[str]], int]
 
 
-def run_program(argv: Sequence[str]) -> int:
-    """On this terminal, from the root folder: the service's user may not enter the one that was typed in."""
-    return subprocess.run(argv, check=False, cwd="/").returncode
-
-
 def carry_out(
-    steps: Iterable[Step], tell: Callable[[str], None], *, root: Path | None = None, run: Runner = run_program
+    steps: Iterable[Step], tell: Callable[[str], None], *, root: Path | None = None, run: Runner = run_apart
 ) -> None:
     """Do the steps; each is told before it is done.
 
@@ -61,18 +57,18 @@ def _do(step: Step, root: Path | None, run: Runner, tell: Callable[[str], None])
                 folder.mkdir(parents=True)
                 folder.chmod(mode)
         case WriteFile(path, content, mode):
-            write_atomic(below(root, path), content, mode=mode)
+            write_atomic(plain(root, path), content, mode=mode)
         case SaveCopy(path, copy):
             # Whole or not at all: the next step writes over what it is a copy of.
-            kept = below(root, path)
-            write_atomic(below(root, copy), kept.read_bytes(), mode=stat.S_IMODE(kept.stat().st_mode))
+            kept = plain(root, path)
+            write_atomic(plain(root, copy), kept.read_bytes(), mode=stat.S_IMODE(kept.stat().st_mode))
         case RemoveFile(path):
             below(root, path).unlink(missing_ok=True)
         case RemoveFolder(path, whole):
             _remove_folder(below(root, path), whole=whole)
         case Run():
             _run(step, run, tell)
-        case KeepFile():
+        case KeepFile() | Note():
             pass
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from emomusic_edge.artefacts import sha256_of
 from emomusic_edge.cuda_probe import TEGRA_RELEASE
+from emomusic_edge.installation.environment_state import other_onnxruntime, pins_for
 from emomusic_edge.installation.errors import ServiceError
+from emomusic_edge.installation.ownership import changeable, changeable_environment
 from emomusic_edge.installation.places import SERVICE, Places
 from emomusic_edge.installation.plan import Found, environment_of, possible_files
 from emomusic_edge.installation.record import InstallRecord, parse_record
@@ -50,6 +52,8 @@ def look(places: Places, *, root: Path | None = None, venv: Path | None = None, 
     if os.path.lexists(below(root, places.settings)):
         sha256[places.settings] = ""
     program = below(root, environment) / "bin" / SERVICE
+    own = environment / "bin" / "python"
+    maker = changeable(python) if python is not None and not program.is_file() else ""
     hidden = _hidden(environment, root, python)
     return Found(
         record=record,
@@ -57,6 +61,9 @@ def look(places: Places, *, root: Path | None = None, venv: Path | None = None, 
         odd=odd,
         copies=copies,
         environments=frozenset({environment} if program.is_file() else ()),
+        changeable=changeable_environment(environment, root=root) or maker,
+        pins=pins_for(own if own.exists() else python) if root is None and python is not None else "",
+        onnxruntime=other_onnxruntime(below(root, environment)),
         out_of_sight={environment: hidden} if hidden is not None else {},
         booted=root is None and _is_booted(places),
         jetson=below(root, TEGRA_RELEASE).exists(),
@@ -66,10 +73,10 @@ def look(places: Places, *, root: Path | None = None, venv: Path | None = None, 
 
 
 def below(root: Path | None, path: Path) -> Path:
-    """Where a path of the system lies.
+    """Where a path of the system lies. A link at its very end is not followed: see `plain`.
 
     Raises:
-        ServiceError: a link in it leads out of the root.
+        ServiceError: a link on the way leads out of the root.
     """
     if root is None:
         return path
@@ -81,8 +88,23 @@ def below(root: Path | None, path: Path) -> Path:
     return place
 
 
+def plain(root: Path | None, path: Path) -> Path:
+    """Where a file of the installer's own lies, which is read and written as it stands.
+
+    Raises:
+        ServiceError: it is a link, a folder or a device, or a link on the way leads out of the root.
+    """
+    place = below(root, path)
+    what = _kind(place)
+    if what not in ("", "file"):
+        raise ServiceError(
+            f"{place} is {what}, expected a file or nothing.", mend=f"Move it away: sudo mv {place} {place}.saved"
+        )
+    return place
+
+
 def _record(places: Places, root: Path | None) -> InstallRecord:
-    path = below(root, places.record)
+    path = plain(root, places.record)
     try:
         return parse_record(path.read_text(encoding="utf-8"), path)
     except FileNotFoundError:
@@ -142,7 +164,7 @@ def _has_starter_set(state: Path) -> bool:
 
 def _has_account(root: Path | None) -> bool:
     try:
-        accounts = below(root, Path("/etc/passwd")).read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        accounts = plain(root, Path("/etc/passwd")).read_text(encoding="utf-8", errors="replace")
+    except (OSError, ServiceError):
         return False
     return any(line.startswith(f"{SERVICE}:") for line in accounts.splitlines())

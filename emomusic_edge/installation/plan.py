@@ -9,11 +9,12 @@ from pathlib import Path
 
 from emomusic_edge.installation import unit_files
 from emomusic_edge.installation.commands import Commands
+from emomusic_edge.installation.environment_steps import environment_made, package_installed
 from emomusic_edge.installation.errors import ServiceError
 from emomusic_edge.installation.places import Places
 from emomusic_edge.installation.record import InstallRecord
 from emomusic_edge.installation.source import Source
-from emomusic_edge.installation.steps import KeepFile, MakeFolder, RemoveFile, Run, SaveCopy, Step, WriteFile
+from emomusic_edge.installation.steps import KeepFile, MakeFolder, RemoveFile, SaveCopy, Step, WriteFile
 
 # In the config file a password may stand.
 _SETTINGS_MODE = 0o640
@@ -59,6 +60,9 @@ class Found:
         environments: those with a program in them.
         out_of_sight: what the service could not see of an environment or its Python, by the environment: it hides
             /home, /root and /run/user.
+        changeable: what of an environment or its Python somebody other than root could change, in words; empty without.
+        pins: the lock that fits the machine and the environment's Python; empty without one.
+        onnxruntime: another package than the common one that brings ONNX Runtime there; empty without one.
         booted: whether systemd runs the machine, or the user's session.
         jetson: whether it is a Jetson.
         starter: whether the starter set is made.
@@ -71,6 +75,9 @@ class Found:
     copies: Mapping[Path, Path] = field(default_factory=dict)
     environments: frozenset[Path] = frozenset()
     out_of_sight: Mapping[Path, Path] = field(default_factory=dict)
+    changeable: str = ""
+    pins: str = ""
+    onnxruntime: str = ""
     booted: bool = True
     jetson: bool = False
     starter: bool = False
@@ -101,7 +108,7 @@ def environment_of(venv: Path | None, record: InstallRecord, places: Places) -> 
 def install_plan(wish: Wish, found: Found, places: Places) -> list[Step]:
     """The steps of an installation; done again they change nothing.
 
-    The environment comes first, because that is what may fail: until it is whole the system is as it was.
+    The environment comes first, because that is what may fail: until it is whole no other file is touched.
 
     Raises:
         ServiceError: something is in the way that a step would not mend.
@@ -114,8 +121,10 @@ def install_plan(wish: Wish, found: Found, places: Places) -> list[Step]:
     wanted = _wanted(places, environment, jetson=jetson, private=private)
     commands = Commands(places, wish.root, booted=found.booted)
     steps: list[Step] = []
-    if made:
-        steps += _environment(wish, environment, exists=environment in found.environments, jetson=jetson)
+    if made and wish.source is not None:
+        if environment not in found.environments:
+            steps.append(environment_made(environment, wish.python, system_packages=jetson))
+        steps += package_installed(environment, wish.source, pins=found.pins, onnxruntime=found.onnxruntime)
     steps.append(MakeFolder(places.config))
     for path, content in wanted.items():
         steps += _written(path, content, found)
@@ -176,6 +185,18 @@ def _check(wish: Wish, found: Found, places: Places, environment: Path, *, made:
             f"The service cannot see {found.out_of_sight[environment]}: it hides /home, /root and /run/user.",
             mend="Name the system's Python with --python /usr/bin/python3 (3.10 to 3.13), or another --venv.",
         )
+    if not places.user and found.changeable:
+        mend = "Name the system's Python with --python /usr/bin/python3"
+        if environment in found.environments:
+            mend = (
+                f"Take it away (sudo rm -r {environment}) and install again"
+                if made
+                else f"Give it to root: sudo chown -R root: {environment}; sudo chmod -R go-w {environment}"
+            )
+        raise ServiceError(
+            f"{found.changeable}: expected what root alone can change, because an upgrade runs it as root.",
+            mend=f"{mend}. The folders above it must be root's too.",
+        )
 
 
 def _wanted(places: Places, environment: Path, *, jetson: bool, private: bool) -> dict[Path, str]:
@@ -197,30 +218,6 @@ def _wanted(places: Places, environment: Path, *, jetson: bool, private: bool) -
         wanted[places.tmpfiles / "emomusic-edge.conf"] = unit_files.packaged(unit_files.TMPFILES)
     wanted[places.example] = unit_files.packaged(unit_files.EXAMPLE)
     return wanted
-
-
-def _environment(wish: Wish, environment: Path, *, exists: bool, jetson: bool) -> Iterator[Run]:
-    if wish.source is None:
-        return
-    if not exists:
-        # JetPack brings TensorRT as packages of the system.
-        site = ("--system-site-packages",) if jetson else ()
-        yield Run(
-            (str(wish.python), "-m", "venv", *site, str(environment)),
-            mend="On Debian, Ubuntu and JetPack: sudo apt-get install python3-venv",
-        )
-    yield Run(
-        (
-            *(str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-            *wish.source.arguments,
-        ),
-        mend="Without a network: --wheels DIR (docs/service.md says how to fill it), or --venv PATH.",
-    )
-    if wish.source.folder is not None:
-        # pip builds in the folder itself; what root leaves there would be in its owner's way.
-        made = (str(wish.source.folder / name) for name in ("build", "emomusic_edge.egg-info"))
-        like = f"--reference={wish.source.folder / 'setup.cfg'}"
-        yield Run(("chown", "-R", "-h", like, *made), optional="what pip built in that folder stays root's")
 
 
 def _written(path: Path, content: str, found: Found) -> Iterator[Step]:

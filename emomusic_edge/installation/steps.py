@@ -101,4 +101,14 @@ class Run:
         return f"run      {shlex.join(self.argv)}"
 
 
-Step = MakeFolder | WriteFile | KeepFile | SaveCopy | RemoveFile | RemoveFolder | Run
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to know; nothing is done."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return f"note     {self.text}"
+
+
+Step = Note | MakeFolder | WriteFile | KeepFile | SaveCopy | RemoveFile | RemoveFolder | Run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Callable, Iterator, Mapping
 
 from emomusic_edge.config import Settings
 from emomusic_edge.contracts import FaceDetector, InferenceEngine
@@ -22,6 +23,7 @@ from emomusic_edge.runtime.faces.blazeface import BlazeFace
 from emomusic_edge.runtime.faces.confirm import ConfirmedFaces
 from emomusic_edge.runtime.faces.mediapipe_detector import MediaPipeDetector
 from emomusic_edge.runtime.locate import MAKE_STARTERS, find_bundle
+from emomusic_edge.runtime.mqtt.messages import ModelFact
 from emomusic_edge.runtime.predictors import AffectPredictor
 from emomusic_edge.trust import signature_check
 
@@ -64,18 +66,41 @@ def affect_model(
     return predictor, manifest
 
 
-def face_detector(settings: Settings, loaded: contextlib.ExitStack) -> tuple[FaceDetector, str]:
-    """The detector that the settings name, and what it runs on.
+class ModelsInUse(Mapping[str, ModelFact]):
+    """The models by part, for `health`: each is asked anew what it runs on, for a lost GPU changes that.
+
+    Args:
+        names: what each is called, by part.
+        now_on: what each runs on at the moment, by part.
+    """
+
+    def __init__(self, names: Mapping[str, str], now_on: Callable[[], Mapping[str, str]]) -> None:
+        self._names = names
+        self._now_on = now_on
+
+    def __getitem__(self, part: str) -> ModelFact:
+        return ModelFact(self._names[part], self._now_on()[part])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def face_detector(settings: Settings, loaded: contextlib.ExitStack) -> tuple[FaceDetector, Callable[[], str]]:
+    """The detector that the settings name, and what tells on what it runs at the moment.
 
     Raises:
         ModelError: it is missing, altered, or nothing runs it.
     """
     detector: FaceDetector
+    runs_on: Callable[[], str]
     if settings.models.detector == "mediapipe":
-        detector, runs_on = MediaPipeDetector(min_score=settings.faces.min_score), "mediapipe"
+        detector, runs_on = MediaPipeDetector(min_score=settings.faces.min_score), lambda: "mediapipe"
     else:
         engine, manifest = _engine(settings.models.detector, settings, loaded)
-        detector, runs_on = BlazeFace(engine, manifest, min_score=settings.faces.min_score), engine.provider
+        detector, runs_on = BlazeFace(engine, manifest, min_score=settings.faces.min_score), lambda: engine.provider
     return ConfirmedFaces(detector, start_score=settings.faces.start_score), runs_on
 
 

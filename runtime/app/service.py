@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from emomusic_edge.errors import EmomusicError, SourceError, TwinError
 from emomusic_edge.manifest import MODEL_NAME, Manifest
 from emomusic_edge.paths import DataLayout
 from emomusic_edge.runtime.calibration import AppliedCalibration
+from emomusic_edge.runtime.capture import FrameFeed
 from emomusic_edge.runtime.faces.primary import PrimaryFace
 from emomusic_edge.runtime.freed_memory import give_back_freed_memory
 from emomusic_edge.runtime.groups.companion import Companion
@@ -31,7 +34,7 @@ from emomusic_edge.runtime.loop import Loop
 from emomusic_edge.runtime.loop_parts import Observer, Parts
 from emomusic_edge.runtime.memory_growth import MemoryGrowth, own_memory_mb
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
-from emomusic_edge.runtime.mqtt.messages import DeviceFacts, ModelFact
+from emomusic_edge.runtime.mqtt.messages import DeviceFacts
 from emomusic_edge.runtime.music import Music
 from emomusic_edge.runtime.predictors import AffectPredictor
 from emomusic_edge.runtime.privacy.history import History
@@ -47,7 +50,7 @@ from emomusic_edge.runtime.timing import FrameTime, RealTime
 from emomusic_edge.runtime.watchdog import Part, Watchdog
 
 from .frames import feed_of
-from .models import affect_model, face_detector
+from .models import ModelsInUse, affect_model, face_detector
 from .smart_home import group_of, publisher_of
 from .sound import personal_music, player_of
 from .steadying import fusion_rule, stabilizer_of
@@ -94,6 +97,8 @@ class App:
         self.broke_off: EmomusicError | None = None
         self._stop = plan.stop or threading.Event()
         dump_no_core()
+        # CUDA reads it with its first call, and would otherwise fill a hidden folder of the user's.
+        os.environ.setdefault("CUDA_CACHE_PATH", str(settings.paths.cache_dir / "cuda"))
         layout = DataLayout(settings.paths.data_dir)
         self._manager = ServiceManager()
         with contextlib.ExitStack() as loaded, contextlib.ExitStack() as unstarted, self._manager.loading():
@@ -137,7 +142,7 @@ class App:
                 publisher=self._publisher,
                 observers=self._observers,
                 scene_pace=ScenePace(max_age_s=_scene_max_age_s(settings)),
-                pacer=_pacer(settings, plan),
+                pacer=_pacer(settings, plan, self._feed),
                 # A file is nobody's eye: it plays whatever was paused.
                 wishes=wishes if self._is_camera else KeptWishes(),
                 on_forget=(lambda: None) if history is None else history.forget,
@@ -187,8 +192,7 @@ class App:
             "face": models.face_manifest.name,
             "detector": self._settings.models.detector,
         }
-        used = {part: ModelFact(name, models.providers[part]) for part, name in names.items()}
-        return DeviceFacts(__version__, self.source_name, used)
+        return DeviceFacts(__version__, self.source_name, ModelsInUse(names, models.now_on))
 
     def _twin_found(self, reason: str) -> None:
         """On the network thread."""
@@ -260,10 +264,10 @@ def _models_and_music(
 def _models(
     scene: tuple[AffectPredictor, Manifest],
     face: tuple[AffectPredictor, Manifest],
-    detector: tuple[FaceDetector, str],
+    detector: tuple[FaceDetector, Callable[[], str]],
 ) -> Models:
-    providers = {"detector": detector[1], "face": face[0].provider, "scene": scene[0].provider}
-    return Models(detector[0], face[0], face[1], scene[0], scene[1], providers)
+    providers = {"detector": detector[1](), "face": face[0].provider, "scene": scene[0].provider}
+    return Models(detector[0], face[0], face[1], scene[0], scene[1], providers, detector[1])
 
 
 def _takes_what_is_there_once(settings: Settings, plan: RunPlan) -> bool:
@@ -281,8 +285,9 @@ def _scene_max_age_s(settings: Settings) -> float:
     return MAX_AGE_S if model.stat().st_size >= WORTHWHILE_MODEL_BYTES else 0.0
 
 
-def _pacer(settings: Settings, plan: RunPlan) -> FramePacer:
+def _pacer(settings: Settings, plan: RunPlan, feed: FrameFeed) -> FramePacer:
     loop = settings.loop
     limits = Limits(loop.frames_per_second, loop.max_cpu_percent, loop.max_temperature_c)
     # As fast as possible is what was asked for: no budget then.
-    return FramePacer(RateBudget(limits), None if plan.fast else MachineLoad())
+    machine = None if plan.fast else MachineLoad(helper_cpu_s=lambda: feed.helper_cpu_s)
+    return FramePacer(RateBudget(limits), machine)

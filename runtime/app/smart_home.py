@@ -10,6 +10,7 @@ from emomusic_edge.config import Settings
 from emomusic_edge.contracts import Publisher
 from emomusic_edge.paths import DataLayout
 from emomusic_edge.runtime.home_assistant.discovery import HomeAssistantDiscovery
+from emomusic_edge.runtime.home_assistant.machine_marks import machine_marks
 from emomusic_edge.runtime.home_assistant.remembered import RememberedFile
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
 from emomusic_edge.runtime.mqtt.extension import Extension
@@ -56,7 +57,7 @@ def publisher_of(
     home_assistant = HomeAssistantDiscovery(
         broker,
         version=facts.version,
-        file=RememberedFile(DataLayout(settings.paths.data_dir).home_assistant),
+        file=RememberedFile(DataLayout(settings.paths.data_dir).home_assistant, marks=machine_marks()),
         prefix=settings.mqtt.discovery_prefix,
         announces=settings.mqtt.home_assistant,
     )

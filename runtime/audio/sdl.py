@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from emomusic_edge.errors import AudioError
 
 from .output import SAMPLE_RATE_HZ
-from .system import loaded_library, quiet_alsa
+from .system import has_session, loaded_library, quiet_alsa
 
 BUFFER_FRAMES = 512
 """12 ms: what SDL takes from the queue at a time."""
@@ -30,6 +30,8 @@ _STOPPED = 0
 """SDL_AUDIO_STOPPED: not an open device, or one that has gone away. The sound is then pulled and thrown away at the
 same pace, so that this status is the only trace."""
 _STALL_S = 4.0
+# Of PulseAudio run for the whole machine; the library's own second choice.
+_SERVER_OF_ALL = "unix:/var/run/pulse/native"
 
 
 class _Spec(ctypes.Structure):
@@ -72,6 +74,9 @@ def _sdl() -> _Sdl:
     # SDL would otherwise catch SIGTERM for itself and the service could not be stopped (seen with SDL 2.32).
     os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")
     os.environ.setdefault("SDL_APP_NAME", "emomusic-edge")
+    if not has_session(os.environ):
+        # Asked for its usual place, the sound server's library makes folders in the home folder and in /tmp to hold it.
+        os.environ["PULSE_SERVER"] = _SERVER_OF_ALL
     import pygame.base
 
     path = loaded_library("libSDL2-")

@@ -6,6 +6,7 @@ Everything here is a refinement: where a library or a call is missing the answer
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from pathlib import Path
 
 _MAPS = Path("/proc/self/maps")
@@ -24,6 +25,19 @@ def quiet_alsa() -> None:
         alsa.snd_lib_error_set_handler(ignore)
     except (OSError, AttributeError):
         pass
+
+
+def has_session(environ: Mapping[str, str]) -> bool:
+    """Whether a sound server of this user's own may be near: it is named, or a place for it is there.
+
+    Args:
+        environ: the process's environment.
+    """
+    if any(environ.get(name) for name in ("XDG_RUNTIME_DIR", "PULSE_SERVER", "PULSE_RUNTIME_PATH")):
+        return True
+    # pulseaudio(1) without a session: a link here leads to its folder in /tmp.
+    home = Path(environ.get("HOME", "/nonexistent"))
+    return (home / ".pulse").is_dir() or any((home / ".config" / "pulse").glob("*-runtime"))
 
 
 def loaded_library(name: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,17 +13,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emomusic_edge.contracts import InferenceEngine
 from emomusic_edge.engine_store import EngineStore
-from emomusic_edge.errors import ConfigError
+from emomusic_edge.errors import ConfigError, ModelError
 from emomusic_edge.made_pictures import made_picture
 from emomusic_edge.manifest import MODEL_NAME, Manifest
-from emomusic_edge.model_file import open_bundle
+from emomusic_edge.model_file import ModelFile, open_bundle
 from emomusic_edge.runtime.engines.choose import EngineMakers, choose_engine
+from emomusic_edge.runtime.engines.onnx_runtime import nodes_by_provider
 from emomusic_edge.runtime.freed_memory import give_back_freed_memory
 from emomusic_edge.runtime.predictors import MaskBank
 
 from .gpu_memory import used_gpu_mb
-from .machine import resident_mb
+from .machine import native_threads, resident_mb
 
+NodesByProvider = Callable[[bytes | ModelFile, str, Mapping[str, NDArray[np.generic]]], dict[str, int]]
 EngineName = Literal["tensorrt", "cuda", "cpu"]
 ENGINE_NAMES: tuple[EngineName, ...] = ("tensorrt", "cuda", "cpu")
 
@@ -65,12 +67,16 @@ class LoadedCase:
         run: one inference on a fixed picture and fixed masks.
         memory_mb: how much resident memory grew with its engine and an inference at each T; shared by all of them.
         gpu_memory_mb: the same of the GPU's memory; None on the CPU, or where the driver does not tell.
+        threads: of one inference on the CPU, counted: those that the session started, and the caller; else None.
+        nodes: by provider, how many nodes of the graph it ran; None where one provider alone can run it.
     """
 
     case: Case
     run: Callable[[], object]
     memory_mb: float
     gpu_memory_mb: float | None = None
+    threads: int | None = None
+    nodes: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,7 @@ def load_cases(
     makers: EngineMakers,
     store: EngineStore,
     used_gpu: Callable[[], float | None] = used_gpu_mb,
+    count_nodes: NodesByProvider = nodes_by_provider,
 ) -> Loaded:
     """Load each bundle on each engine that truly runs it here.
 
@@ -104,6 +111,7 @@ def load_cases(
         makers: how engines are built.
         store: where TensorRT's lie.
         used_gpu: memory in use on the GPU, in MiB; asked only around engines that run there.
+        count_nodes: which provider runs how many nodes; asked only where a session has several providers.
 
     Raises:
         ModelError: a bundle is missing or altered, or not even the CPU runs it.
@@ -128,7 +136,7 @@ def load_cases(
                 gpu_before_mb = used_gpu() if name != "cpu" else None
                 # As the service does once its models are loaded.
                 give_back_freed_memory()
-                before_mb = resident_mb()
+                before_mb, threads_before = resident_mb(), native_threads()
                 chosen = choose_engine(model, manifest, makers, wanted=name, samples=max(counts) or None, store=store)
                 if chosen.passed_over:
                     # It fell back to another, which has a turn of its own.
@@ -136,6 +144,7 @@ def load_cases(
                     absent[f"{manifest.name}: {chosen.passed_over[0]}"] = None
                     continue
                 closers.append(chosen.close)
+                threads = native_threads() - threads_before + 1 if name == "cpu" else None
                 runs = {
                     _case(manifest, t, name, chosen.engine.provider): _run_of(chosen.engine, manifest, t)
                     for t in counts
@@ -147,8 +156,14 @@ def load_cases(
                 gpu_mb = None
                 if gpu_before_mb is not None and (gpu_after_mb := used_gpu()) is not None:
                     gpu_mb = gpu_after_mb - gpu_before_mb
+                nodes = None
+                if name == "cuda":
+                    try:
+                        nodes = count_nodes(model, manifest.name, _inputs(manifest, max(counts)))
+                    except ModelError as error:
+                        absent[f"{manifest.name}: which nodes run on which provider: {error}"] = None
                 for case, run in runs.items():
-                    cases.setdefault(case, LoadedCase(case, run, grown_mb, gpu_mb))
+                    cases.setdefault(case, LoadedCase(case, run, grown_mb, gpu_mb, threads, nodes))
         if not cases:
             raise ConfigError(
                 f"Nothing to measure: {'; '.join(absent) or 'no bundle was named'}.",
@@ -184,9 +199,15 @@ def _case(manifest: Manifest, samples: int, engine: EngineName, provider: str) -
 
 
 def _run_of(engine: InferenceEngine, manifest: Manifest, samples: int) -> Callable[[], object]:
+    inputs = _inputs(manifest, samples)
+    return lambda: engine.run(inputs)
+
+
+def _inputs(manifest: Manifest, samples: int) -> dict[str, NDArray[np.generic]]:
+    """A fixed picture, and fixed masks where there are any."""
     inputs: dict[str, NDArray[np.generic]] = {
         "image": made_picture(0, manifest.image.height_px, manifest.image.width_px)
     }
     if manifest.mc_dropout is not None:
         inputs["masks"] = MaskBank(manifest.mc_dropout, samples=samples, kind="frozen", seed=0).rows()
-    return lambda: engine.run(inputs)
+    return inputs

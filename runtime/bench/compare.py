@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from emomusic_edge.errors import ConfigError
 
 from .cases import ENGINE_NAMES, Case, EngineName
-from .figures import ratio_of_medians
-from .report import BenchReport, CaseResult, Comparison
+from .figures import Ratio, ratio_apart, ratio_of_medians
+from .pipeline import neither_ms
+from .report import BenchReport, CaseResult, Comparison, PipelineResult
+
+# Neighbouring frames are disturbed alike: they are drawn again together, a second of real time at the default rate.
+_FRAMES_A_BLOCK = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +32,27 @@ class MachineRatio:
 
     Attributes:
         a, b: its result on each.
-        ratio: median on A over median on B.
+        spread: median on A over median on B, with its interval.
     """
 
     a: CaseResult
     b: CaseResult
-    ratio: float
+    spread: Ratio
+
+    @property
+    def ratio(self) -> float:
+        """Below 1 where A is the faster."""
+        return self.spread.ratio
+
+
+@dataclass(frozen=True, slots=True)
+class StageRatio:
+    """A part of a frame's way on two machines: medians in ms, and A over B."""
+
+    stage: str
+    a_ms: float
+    b_ms: float
+    spread: Ratio
 
 
 def parse_side(text: str) -> Side:
@@ -107,6 +127,66 @@ def machine_differences(a: BenchReport, b: BenchReport) -> list[str]:
     return sorted(set(found))
 
 
+def conditions(a: BenchReport, b: BenchReport) -> list[str]:
+    """What else differs and is no reason to refuse: governor, power model, versions of what runs the models."""
+    told: dict[str, tuple[str | None, str | None]] = {
+        "governor": (a.machine.governor, b.machine.governor),
+        "power model": (_power_model(a), _power_model(b)),
+        "Python": (a.machine.python, b.machine.python),
+    }
+    ours, theirs = a.machine.packages, b.machine.packages
+    told |= {name: (ours.get(name), theirs.get(name)) for name in sorted(ours.keys() | theirs.keys())}
+    return [f"{name}: {x or 'none'} on A, {y or 'none'} on B" for name, (x, y) in told.items() if x != y]
+
+
+def compare_pipelines(a: BenchReport, b: BenchReport) -> tuple[list[StageRatio], str]:
+    """The way of a frame on two machines, or why it is not held side by side; both empty where neither has one."""
+    first, second = a.pipeline, b.pipeline
+    if first is None or second is None:
+        lacking = [name for name, pipeline in (("A", first), ("B", second)) if pipeline is None]
+        return [], "" if len(lacking) == 2 else f"the way of a frame: {lacking[0]} has none"
+    for what, x, y in (
+        ("clip", first.clip, second.clip),
+        ("models", first.notice, second.notice),
+        ("engines", _told(first.providers), _told(second.providers)),
+    ):
+        if x != y:
+            return [], f"the way of a frame: other {what}: {x or 'none named'} on A, {y or 'none named'} on B"
+    ours, theirs = _rows(first), _rows(second)
+    return [
+        StageRatio(
+            stage, statistics.median(ours[stage]), statistics.median(theirs[stage]), _apart(ours[stage], theirs[stage])
+        )
+        for stage in ours
+        if ours[stage] and theirs.get(stage)
+    ], ""
+
+
+def _rows(pipeline: PipelineResult) -> dict[str, Sequence[float]]:
+    return {
+        **pipeline.stages_ms,
+        "the whole step": pipeline.work_ms,
+        "neither model nor detector": neither_ms(pipeline),
+        "age of the picture, in real time": pipeline.age_ms,
+    }
+
+
+def _apart(a: Sequence[float], b: Sequence[float]) -> Ratio:
+    return ratio_apart(_blocks(a), _blocks(b))
+
+
+def _blocks(times: Sequence[float]) -> list[Sequence[float]]:
+    return [times[start : start + _FRAMES_A_BLOCK] for start in range(0, len(times), _FRAMES_A_BLOCK)]
+
+
+def _power_model(report: BenchReport) -> str | None:
+    return None if report.jetson is None else report.jetson.power_model
+
+
+def _told(providers: Mapping[str, str]) -> str:
+    return ", ".join(f"{part} {provider}" for part, provider in sorted(providers.items()))
+
+
 def threads_told(threads: int) -> str:
     """The setting in words."""
     return str(threads) if threads else "one a core"
@@ -129,7 +209,7 @@ def compare_machines(a: BenchReport, b: BenchReport, *, force: bool) -> list[Mac
         mine, other = ours[key], theirs[key]
         for engine in mine.keys() & other.keys() or {""}:
             first, second = (of.get(engine) or min(of.values(), key=_median_ms) for of in (mine, other))
-            ratios.append(MachineRatio(first, second, _median_ms(first) / _median_ms(second)))
+            ratios.append(MachineRatio(first, second, ratio_apart(first.rounds_ms, second.rounds_ms)))
     if not ratios:
         names = {case.case.bundle for case in a.cases} & {case.case.bundle for case in b.cases}
         reason = f"{', '.join(sorted(names))} differ in sha256, precision or T" if names else "they share no bundle"

@@ -69,5 +69,25 @@ def ratio_of_medians(a_rounds: Sequence[Sequence[float]], b_rounds: Sequence[Seq
     return Ratio(_ratio(a_arrays, b_arrays), low, high, count)
 
 
+def ratio_apart(a_rounds: Sequence[Sequence[float]], b_rounds: Sequence[Sequence[float]], seed: int = 0) -> Ratio:
+    """The ratio of two medians of separate runs: rounds of each are drawn for themselves, nothing cancels.
+
+    Args:
+        a_rounds: the times of A in ms, by round; each round has at least one.
+        b_rounds: those of B; there may be another number.
+        seed: of the draws.
+    """
+    random = np.random.default_rng(seed)
+    a_arrays, b_arrays = ([np.asarray(times) for times in rounds] for rounds in (a_rounds, b_rounds))
+    ratios = [
+        _ratio(
+            *([arrays[i] for i in random.integers(len(arrays), size=len(arrays))] for arrays in (a_arrays, b_arrays))
+        )
+        for _ in range(_RESAMPLES)
+    ]
+    low, high = (float(value) for value in np.percentile(ratios, _INTERVAL_PERCENT))
+    return Ratio(_ratio(a_arrays, b_arrays), low, high, min(len(a_arrays), len(b_arrays)))
+
+
 def _ratio(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> float:
     return float(np.median(np.concatenate(a)) / np.median(np.concatenate(b)))

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class JetsonFigures(BaseModel):
-    """Means over the run; what the board does not tell is None."""
+    """Means over some readings; what the board does not tell is None."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,39 +40,50 @@ class JetsonWatch:
 
     Attributes:
         absent: why there are no figures; empty where there are.
+        versions: what jtop tells of the board's software: JetPack, L4T, CUDA.
     """
 
     def __init__(self, connect: Callable[[], Any] = open_jtop) -> None:
         self.absent = ""
         self._client: Any = None
-        self._readings: list[dict[str, float | None]] = []
+        self.versions: dict[str, str] = {}
+        self._readings: dict[int | str, list[dict[str, float | None]]] = {}
+        self._power_model: str | None = None
         try:
             self._client = connect()
+            self._power_model = str(getattr(self._client, "nvpmodel", "") or "") or None
+            self.versions = _versions(self._client)
         except ImportError:
             self.absent = "power, clocks and temperature: no jetson-stats here"
         except Exception as error:  # noqa: BLE001 (no board, no service, no right: jtop raises anything)
             self.absent = f"power, clocks and temperature: jtop does not answer ({error})"
 
-    def read(self) -> None:
-        """Take one reading; one that fails is left out."""
+    def read(self, of: int | str) -> None:
+        """Take one reading; one that fails is left out.
+
+        Args:
+            of: the place of the case that just had its turn, or a name.
+        """
         if self._client is None:
             return
         try:
-            self._readings.append(_reading(self._client))
+            self._readings.setdefault(of, []).append(_reading(self._client))
         except Exception as error:  # noqa: BLE001 (another jetson-stats may name things otherwise)
             self.absent = f"power, clocks and temperature: jtop's answer was not understood ({error})"
 
-    def close(self) -> JetsonFigures | None:
-        """Disconnect; the figures, None where there are none."""
-        if self._client is None:
+    def figures(self, *of: int | str) -> JetsonFigures | None:
+        """The means over the readings of these; None where there are none."""
+        readings = [reading for one in of for reading in self._readings.get(one, ())]
+        if not readings:
             return None
-        power_model = str(getattr(self._client, "nvpmodel", "") or "") or None
-        self._client.close()
-        self._client = None
-        if not self._readings:
-            return None
-        means = {name: _mean([reading[name] for reading in self._readings]) for name in self._readings[0]}
-        return JetsonFigures(readings=len(self._readings), power_model=power_model, **means)
+        means = {name: _mean([reading[name] for reading in readings]) for name in readings[0]}
+        return JetsonFigures(readings=len(readings), power_model=self._power_model, **means)
+
+    def close(self) -> None:
+        """Disconnect; the figures stay."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
 
 def _reading(client: Any) -> dict[str, float | None]:
@@ -84,6 +95,14 @@ def _reading(client: Any) -> dict[str, float | None]:
         "gpu_mhz": _scaled(_mean([gpu.get("freq", {}).get("cur") for gpu in client.gpu.values()]), 1e-3),
         "cpu_mhz": _scaled(_mean([core.get("freq", {}).get("cur") for core in client.cpu.get("cpu", [])]), 1e-3),
     }
+
+
+def _versions(client: Any) -> dict[str, str]:
+    """After jetson-stats 4: `board` has `hardware` (with Jetpack and L4T) and `libraries` (with CUDA)."""
+    board = getattr(client, "board", None) or {}
+    told = {**board.get("hardware", {}), **board.get("libraries", {})}
+    named = {"JetPack": "Jetpack", "L4T": "L4T", "CUDA": "CUDA"}
+    return {name: str(told[key]) for name, key in named.items() if told.get(key)}
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 _PACKAGES = ("emomusic-edge", "numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless", "tensorrt")
+_CUDA_TOOLKIT = "usr/local/cuda/version.json"
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
@@ -45,7 +46,10 @@ def read_machine(root: Path = Path("/")) -> Machine:
         load_before=os.getloadavg(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),
-        packages={name: version for name in _PACKAGES if (version := _version(name))},
+        packages={
+            **{name: version for name in _PACKAGES if (version := _version(name))},
+            **_system_versions(root),
+        },
     )
 
 
@@ -56,6 +60,27 @@ def resident_mb() -> float:
         OSError: there is no /proc.
     """
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE_MB
+
+
+def _system_versions(root: Path) -> dict[str, str]:
+    """L4T and the CUDA toolkit, by the files that NVIDIA's packages bring; none elsewhere."""
+    found = {}
+    release = re.search(r"R(\d+) \(release\), REVISION: ([\d.]+)", _text(root / "etc/nv_tegra_release") or "")
+    if release:
+        found["L4T"] = f"{release[1]}.{release[2]}"
+    toolkit = re.search(r'"cuda"\s*:\s*{[^}]*"version"\s*:\s*"([\d.]+)"', _text(root / _CUDA_TOOLKIT) or "")
+    if toolkit:
+        found["CUDA"] = toolkit[1]
+    return found
+
+
+def native_threads() -> int:
+    """Threads of this process, those of libraries too: an engine's pool shows as so many more.
+
+    Raises:
+        OSError: there is no /proc.
+    """
+    return len(list(Path("/proc/self/task").iterdir()))
 
 
 def _cpu(cpuinfo: str) -> str:

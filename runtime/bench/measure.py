@@ -54,7 +54,7 @@ def measure(
     clock: Clock,
     fixed_work: Callable[[], object],
     progress: Callable[[int, int], None] = lambda done, total: None,
-    between: Callable[[], None] = lambda: None,
+    after_turn: Callable[[int], None] = lambda case: None,
 ) -> Timings:
     """Warm every case up, then let them take turns.
 
@@ -66,7 +66,7 @@ def measure(
         clock: seconds, monotonic.
         fixed_work: timed before each turn, to judge the machine by.
         progress: told rounds done and rounds at most.
-        between: called after each round, untimed.
+        after_turn: called after each turn with the place of its case, untimed.
     """
     counts = [_runs_a_turn(run, effort.turn_s, clock) for run in runs]
     fixed_work()
@@ -81,7 +81,7 @@ def measure(
             noise_ms.append(_time_ms(fixed_work, clock))
             runs[case]()
             rounds[case].append(tuple(_time_ms(runs[case], clock) for _ in range(counts[case])))
-        between()
+            after_turn(case)
         progress(number + 1, most)
     return Timings(tuple(tuple(case) for case in rounds), tuple(noise_ms), clock() - started_s)
 

@@ -7,7 +7,7 @@ single thread alone, and slows an inference on all of them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,8 +16,14 @@ import numpy as np
 # On two cores four series of 150 timings spread 1.03 to 1.24 with little else at work, 1.93 to 2.68 beside a program
 # that kept a core busy. Beside such a one, the work on a single thread, kept out of its way, spread 1.02 to 1.04.
 NOISE_BOUND = 1.25
+# As the soak has it: a clock that sinks in the heat, or another program that comes and stays.
+DRIFT_BOUND = 0.05
+# Of the timings, at each end; five of them in twenty-five.
+_END_SHARE = 0.2
 # Fewer say nothing of their own 90th percentile.
 _LEAST_TIMINGS = 10
+# Eight places of five, or four: one disturbed place alone is more than one timing in ten.
+_TIMINGS_A_PLACE = 5
 _VALUES = 100_000
 _WORK = np.random.default_rng(0).random(_VALUES, dtype=np.float32)
 
@@ -31,12 +37,16 @@ class NoiseVerdict:
         spread: p90 / p50 of the timings; None when there were too few.
         bound: what it may be at most.
         timings: how many there were.
+        drift: median of the last fifth of the timings over that of the first; None when there were too few.
+        drift_bound: how far from 1 it may be at most.
     """
 
     trusted: bool
     spread: float | None
     bound: float
     timings: int
+    drift: float | None = None
+    drift_bound: float = DRIFT_BOUND
 
     @property
     def told(self) -> str:
@@ -47,6 +57,10 @@ class NoiseVerdict:
                 "Give more --rounds."
             )
         measured = f"fixed work took {self.spread:.2f} times its median in one run of ten (bound {self.bound:g})"
+        if self.drift is not None:
+            measured += (
+                f", at the end {self.drift:.2f} times as long as at the start (bound {self.drift_bound:.0%} apart)"
+            )
         return f"Quiet enough: {measured}." if self.trusted else f"TOO NOISY TO TRUST: {measured}."
 
 
@@ -60,7 +74,26 @@ def noise_verdict(times_ms: Sequence[float], bound: float = NOISE_BOUND) -> Nois
     if len(times_ms) < _LEAST_TIMINGS:
         return NoiseVerdict(False, None, bound, len(times_ms))
     p50, p90 = (float(value) for value in np.percentile(times_ms, (50, 90)))
-    return NoiseVerdict(p90 / p50 <= bound, p90 / p50, bound, len(times_ms))
+    count = max(int(_END_SHARE * len(times_ms)), 1)
+    drift = float(np.median(times_ms[-count:]) / np.median(times_ms[:count]))
+    trusted = p90 / p50 <= bound and abs(drift - 1.0) <= DRIFT_BOUND
+    return NoiseVerdict(trusted, p90 / p50, bound, len(times_ms), drift)
+
+
+def timings_ms(fixed_work: Callable[[], object], clock: Callable[[], float]) -> list[float]:
+    """Times of the fixed work in one place; the first is not counted, its caches hold what a run left there.
+
+    Args:
+        fixed_work: does it once.
+        clock: seconds, monotonic.
+    """
+    fixed_work()
+    times = []
+    for _ in range(_TIMINGS_A_PLACE):
+        began_s = clock()
+        fixed_work()
+        times.append(1e3 * (clock() - began_s))
+    return times
 
 
 class FixedWork:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from emomusic_edge.contracts import StateSnapshot
 from emomusic_edge.runtime.loaded_models import Models
 
+from .noise import noise_verdict, timings_ms
 from .report import PipelineResult
 
 # Stages that are a model's or the detector's, crops and resizing for them included.
@@ -36,14 +38,29 @@ class Run(Protocol):
 MakeRun = Callable[[bool, threading.Event], Run]
 
 
-def measure_pipeline(clip: str, make: MakeRun, seconds: float) -> PipelineResult:
+def measure_pipeline(
+    clip: str,
+    make: MakeRun,
+    seconds: float,
+    fixed_work: Callable[[], object],
+    sample: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> PipelineResult:
     """Run the clip twice: fast, then in real time.
 
     Args:
         clip: what to call it.
         make: a run of the service on the clip, from `fast` and the event that ends it.
         seconds: in real time, stop after this long.
+        fixed_work: timed before and after each run, to judge the machine by.
+        sample: called after each frame in real time.
+        clock: seconds, monotonic.
     """
+    noise_ms: list[float] = []
+
+    def quiet() -> None:
+        noise_ms.extend(timings_ms(fixed_work, clock))
+
     stages: dict[str, list[float]] = {}
     work_ms: list[float] = []
 
@@ -55,23 +72,28 @@ def measure_pipeline(clip: str, make: MakeRun, seconds: float) -> PipelineResult
 
     fast = make(True, threading.Event())
     fast.observe(stage_times)
+    quiet()
     told_fast = fast.run()
+    quiet()
 
     age_ms: list[float] = []
 
     def ages(snapshot: StateSnapshot) -> None:
         if snapshot.new_frame:
             age_ms.append(round(snapshot.latency_ms, _DIGITS))
+            sample()
 
     stop = threading.Event()
     real = make(False, stop)
     real.observe(ages)
+    quiet()
     timer = threading.Timer(seconds, stop.set)
     timer.start()
     try:
         told = real.run()
     finally:
         timer.cancel()
+    quiet()
     frames = max(int(told_fast["frames"]), 1)
     return PipelineResult(
         clip=clip,
@@ -83,6 +105,7 @@ def measure_pipeline(clip: str, make: MakeRun, seconds: float) -> PipelineResult
         age_ms=tuple(age_ms),
         seconds=float(told["seconds"]),
         dropped=int(told["dropped"]),
+        noise=noise_verdict(noise_ms),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from .machine import Machine
 from .measure import Timings
 from .noise import NoiseVerdict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # Every single time is kept to a thousandth of a millisecond.
 _DIGITS = 3
 _MAX_BYTES = 64 << 20
@@ -35,6 +36,10 @@ class CaseResult(_Record):
     figures: LatencyFigures
     memory_mb: float
     gpu_memory_mb: float | None = Field(default=None, description="None on the CPU, or where the driver does not tell")
+    jetson: JetsonFigures | None = Field(default=None, description="a reading at the end of each of its turns")
+    nodes: dict[str, int] | None = Field(
+        default=None, description="by provider, how many nodes it ran; None where one provider alone can run it"
+    )
     rounds_ms: tuple[tuple[float, ...], ...] = Field(description="by round: the times of its runs")
 
     @property
@@ -63,28 +68,37 @@ class PipelineResult(_Record):
     age_ms: tuple[float, ...] = Field(description="in real time: from a picture's capture to the end of its step")
     seconds: float = Field(description="how long it ran in real time")
     dropped: int = Field(description="in real time: frames of the clip that were not worked on")
+    noise: NoiseVerdict = Field(description="of the fixed work before and after each of the two runs")
+    jetson: JetsonFigures | None = Field(default=None, description="in real time, a reading after each frame")
 
 
 class BenchReport(_Record):
     """The file."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     created_at: datetime
     machine: Machine
-    threads: int = Field(description="CPU threads of one inference; 0 for one a core")
+    threads: int = Field(description="CPU threads of one inference, as set; 0 for one a core")
+    threads_counted: int | None = Field(
+        default=None, description="what that came to, the caller among them; None where nothing ran on the CPU"
+    )
     seconds: float
-    noise: NoiseVerdict
-    jetson: JetsonFigures | None = None
+    noise: NoiseVerdict = Field(description="of the fixed work before each turn")
+    jetson: JetsonFigures | None = Field(default=None, description="means over all turns")
     absent: tuple[str, ...] = Field(default=(), description="what was not measured, and why")
     cases: tuple[CaseResult, ...] = ()
     comparison: Comparison | None = None
     pipeline: PipelineResult | None = None
 
 
-def case_results(loaded: tuple[LoadedCase, ...], timings: Timings) -> tuple[CaseResult, ...]:
-    """What was measured of each case."""
+def case_results(
+    loaded: tuple[LoadedCase, ...],
+    timings: Timings,
+    jetson: Callable[[int], JetsonFigures | None] = lambda place: None,
+) -> tuple[CaseResult, ...]:
+    """What was measured of each case; `jetson` has the board's figures by its place."""
     results = []
-    for case, rounds in zip(loaded, timings.rounds_ms, strict=True):
+    for place, (case, rounds) in enumerate(zip(loaded, timings.rounds_ms, strict=True)):
         kept = tuple(tuple(round(time, _DIGITS + 1) for time in times) for times in rounds)
         figures = latency_figures([time for times in rounds for time in times])
         results.append(
@@ -93,6 +107,8 @@ def case_results(loaded: tuple[LoadedCase, ...], timings: Timings) -> tuple[Case
                 figures=figures,
                 memory_mb=round(case.memory_mb, 1),
                 gpu_memory_mb=None if case.gpu_memory_mb is None else round(case.gpu_memory_mb, 1),
+                jetson=jetson(place),
+                nodes=None if case.nodes is None else dict(case.nodes),
                 rounds_ms=kept,
             )
         )

@@ -11,10 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from .cases import Case
-from .compare import MachineRatio, machine_differences, threads_told
+from .compare import MachineRatio, StageRatio, compare_pipelines, conditions, machine_differences, threads_told
+from .figures import Ratio
+from .jetson import JetsonFigures
 from .noise import NoiseVerdict
 from .pipeline import neither_ms
-from .report import BenchReport, Comparison, PipelineResult
+from .report import BenchReport, CaseResult, Comparison, PipelineResult
 
 
 def report_view(report: BenchReport) -> RenderableType:
@@ -27,7 +29,9 @@ def report_view(report: BenchReport) -> RenderableType:
     if report.pipeline is not None:
         parts.append(_pipeline_table(report.pipeline))
     parts += [Text(f"not measured: {line}", style="dim") for line in report.absent]
-    parts.append(_noise_line(report.noise))
+    parts.append(_noise_line(report.noise, "The turns"))
+    if report.pipeline is not None:
+        parts.append(_noise_line(report.pipeline.noise, "The clip"))
     return Group(*parts)
 
 
@@ -37,7 +41,7 @@ def machines_view(a: BenchReport, b: BenchReport, ratios: Sequence[MachineRatio]
     table.add_column("bundle", overflow="fold")
     for heading in ("T", "on A", "on B"):
         table.add_column(heading)
-    for heading in ("A", "B", "A / B"):
+    for heading in ("A", "B", "A / B", "95 %"):
         table.add_column(heading, justify="right")
     untrusted = [name for name, report in (("A", a), ("B", b)) if not report.noise.trusted]
     mark = "*" if untrusted else ""
@@ -51,16 +55,43 @@ def machines_view(a: BenchReport, b: BenchReport, ratios: Sequence[MachineRatio]
             _digits(row.a.figures.p50_ms),
             _digits(row.b.figures.p50_ms),
             Text(f"{row.ratio:.2f}{mark}", style="bold red" if mark else ""),
+            _interval(row.spread),
         )
     parts: list[RenderableType] = []
     for name, report in (("A", a), ("B", b)):
         parts += [Text(f"{name}: {line}", style="dim") for line in _machine_lines(report)]
-        parts.append(Text.assemble(f"{name}: ", _noise_line(report.noise)))
+        parts.append(_noise_line(report.noise, f"{name}: the turns"))
+        if report.pipeline is not None:
+            parts.append(_noise_line(report.pipeline.noise, f"{name}: the clip"))
     parts.append(table)
     if untrusted:
         parts.append(Text(f"* not to be quoted: {' and '.join(untrusted)} not known to be quiet", style="bold red"))
+    stages, why_not = compare_pipelines(a, b)
+    if a.pipeline is not None and b.pipeline is not None and stages:
+        noisy = [name for name, way in (("A", a.pipeline), ("B", b.pipeline)) if not way.noise.trusted]
+        parts.append(_stages_table(a.pipeline.clip, stages, "*" if noisy else ""))
+        if noisy and not untrusted:
+            parts.append(Text(f"* not to be quoted: {' and '.join(noisy)} not known to be quiet", style="bold red"))
+    if why_not:
+        parts.append(Text(f"not compared: {why_not}", style="dim"))
     parts += [Text(f"unlike: {line}", style="bold red") for line in machine_differences(a, b)]
+    parts += [Text(f"unlike: {line}", style="yellow") for line in conditions(a, b)]
     return Group(*parts)
+
+
+def _stages_table(clip: str, stages: Sequence[StageRatio], mark: str) -> Table:
+    table = _table(f"A against B: the way of a frame on {clip}, medians in ms")
+    table.add_column("stage")
+    for heading in ("A", "B", "A / B", "95 %"):
+        table.add_column(heading, justify="right")
+    for row in stages:
+        ratio = Text(f"{row.spread.ratio:.2f}{mark}", style="bold red" if mark else "")
+        table.add_row(row.stage, _digits(row.a_ms), _digits(row.b_ms), ratio, _interval(row.spread))
+    return table
+
+
+def _interval(ratio: Ratio) -> str:
+    return f"{ratio.low:.2f}..{ratio.high:.2f}"
 
 
 def _machine_lines(report: BenchReport) -> Iterable[str]:
@@ -71,18 +102,25 @@ def _machine_lines(report: BenchReport) -> Iterable[str]:
         f"{machine.governor or 'not readable'}, load before {machine.load_before[0]:.2f}"
     )
     versions = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
+    counted = "" if report.threads or report.threads_counted is None else f" ({report.threads_counted})"
     when = f"{report.created_at:%Y-%m-%d %H:%M} UTC"
-    yield f"{machine.system}, Python {machine.python}, {versions}; threads: {threads_told(report.threads)}; {when}"
+    threads = f"threads: {threads_told(report.threads)}{counted}"
+    yield f"{machine.system}, Python {machine.python}, {versions}; {threads}; {when}"
     if report.jetson is not None:
-        told = report.jetson
-        values = {
-            "W": told.power_w,
-            "°C at the hottest": told.hottest_c,
-            "MHz GPU": told.gpu_mhz,
-            "MHz CPU": told.cpu_mhz,
-        }
-        known = ", ".join(f"{value:.4g} {unit}" for unit, value in values.items() if value is not None)
-        yield f"jetson-stats: {known or 'nothing readable'}; power model {told.power_model or 'not told'}"
+        yield f"jetson-stats, means over the turns: {_board(report.jetson)}"
+    if report.pipeline is not None and report.pipeline.jetson is not None:
+        yield f"jetson-stats, the clip in real time: {_board(report.pipeline.jetson)}"
+
+
+def _board(told: JetsonFigures) -> str:
+    values = {
+        "W": told.power_w,
+        "°C at the hottest": told.hottest_c,
+        "MHz GPU": told.gpu_mhz,
+        "MHz CPU": told.cpu_mhz,
+    }
+    known = ", ".join(f"{value:.4g} {unit}" for unit, value in values.items() if value is not None)
+    return f"{known or 'nothing readable'}; power model {told.power_model or 'not told'}"
 
 
 def _cases_table(report: BenchReport) -> Table:
@@ -91,19 +129,31 @@ def _cases_table(report: BenchReport) -> Table:
     for heading in ("T", "on"):
         table.add_column(heading, no_wrap=True)
     on_gpu = any(result.gpu_memory_mb is not None for result in report.cases)
-    for heading in ("p50", "p90", "p99", "mean", "per s", "runs", "MiB", *(["GPU MiB"] if on_gpu else [])):
+    on_board = any(result.jetson is not None for result in report.cases)
+    for heading in (
+        "p50",
+        "p90",
+        "p99",
+        "mean",
+        "per s",
+        "runs",
+        "MiB",
+        *(["GPU MiB"] if on_gpu else []),
+        *(["W"] if on_board else []),
+    ):
         table.add_column(heading, justify="right", no_wrap=True)
     for result in report.cases:
         case, figures = result.case, result.figures
         table.add_row(
             case.title,
             str(case.samples or "-"),
-            f"{_provider(case)} {case.precision}",
+            f"{_provider(case)} {case.precision}{_elsewhere(result)}",
             *(_digits(value) for value in (figures.p50_ms, figures.p90_ms, figures.p99_ms, figures.mean_ms)),
             _digits(figures.per_second),
             str(figures.runs),
             f"{result.memory_mb:+.0f}",
             *([_grown(result.gpu_memory_mb)] if on_gpu else []),
+            *([_power(result.jetson)] if on_board else []),
         )
     return table
 
@@ -148,14 +198,26 @@ def _provider(case: Case) -> str:
     return case.provider.removesuffix("ExecutionProvider")
 
 
+def _elsewhere(result: CaseResult) -> str:
+    """What share of its nodes ran elsewhere than on the provider that is named."""
+    if not result.nodes:
+        return ""
+    elsewhere = 1.0 - result.nodes.get(result.case.provider, 0) / sum(result.nodes.values())
+    return f", {elsewhere:.0%} of nodes elsewhere" if elsewhere else ""
+
+
 def _digits(value: float) -> str:
     """Three of them, never as a power of ten."""
     return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
+
+
+def _power(told: JetsonFigures | None) -> str:
+    return "-" if told is None or told.power_w is None else f"{told.power_w:.1f}"
 
 
 def _grown(mib: float | None) -> str:
     return "-" if mib is None else f"{mib:+.0f}"
 
 
-def _noise_line(noise: NoiseVerdict) -> Text:
-    return Text(noise.told, style="green" if noise.trusted else "bold red")
+def _noise_line(noise: NoiseVerdict, part: str) -> Text:
+    return Text(f"{part}: {noise.told}", style="green" if noise.trusted else "bold red")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -21,9 +20,10 @@ from emomusic_edge.contracts import Frame
 from emomusic_edge.errors import SourceError
 
 from .child import PACKET_BYTES
+from .child_cpu import ChildCpu
 from .child_start import start_child
 from .picture_slot import PictureSlot, new_slot
-from .usb import device_error, device_path
+from .usb import device_path, look_at
 
 _log = logging.getLogger(__name__)
 
@@ -80,10 +80,11 @@ class ChildCamera:
         # None once a picture came
         self._opening_s: float | None = None
         self._next_open_s = open_s
-        # guards the two below
+        # guards the three below
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._interrupted = False
+        self._cpu = ChildCpu()
 
     @property
     def name(self) -> str:
@@ -100,6 +101,11 @@ class ChildCamera:
         """The child's process id; None when there is none."""
         with self._lock:
             return self._child.pid if self._child else None
+
+    def cpu_s(self) -> float:
+        """CPU seconds that the children have used so far; from any thread."""
+        with self._lock:
+            return self._cpu.total_s(self._child)
 
     def prepare(self) -> None:
         """Start the child, so that its imports are done while others load; it opens nothing before `open()`.
@@ -127,7 +133,9 @@ class ChildCamera:
     def _begin(self) -> None:
         """Start a child that builds the source; a former one ends."""
         self.close()
-        self._look_at_device()
+        if self._device is not None:
+            # Told without a process: one every few seconds for a missing camera would be a waste.
+            look_at(self._device, self.name)
         self._stuck = [child for child in self._stuck if child.poll() is None]
         if len(self._stuck) >= _STUCK_MOST:
             raise SourceError(
@@ -183,17 +191,6 @@ class ChildCamera:
         """Undo `interrupt()`."""
         with self._lock:
             self._interrupted = False
-
-    def _look_at_device(self) -> None:
-        """Tell without a process what needs none: one every few seconds for a missing camera would be a waste."""
-        if self._device is None:
-            return
-        try:
-            self._device.stat()
-        except OSError as cause:
-            raise device_error(self.name, cause) from cause
-        if not os.access(self._device, os.R_OK | os.W_OK):
-            raise device_error(self.name, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -272,6 +269,7 @@ class ChildCamera:
 
     def _end(self) -> None:
         with self._lock:
+            self._cpu.end(self._child)
             child, self._child = self._child, None
         if child is None:
             return

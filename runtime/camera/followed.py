@@ -66,6 +66,10 @@ class FollowedCamera:
         with self._lock:
             return self._source.trouble if self._source is not None else ""
 
+    def cpu_s(self) -> float:
+        """CPU seconds of the processes that read cameras so far; from any thread."""
+        return sum(source.cpu_s() for source in tuple(self._sources.values()))
+
     def prepare(self) -> None:
         """Have the likeliest camera prepared, see ChildCamera."""
         device = next(self._in_question(self._nodes()), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -166,6 +167,20 @@ class UsbCamera:
         if self._capture is not None:
             self._capture.release()
         self._capture = self._decoder = None
+
+
+def look_at(device: Path, name: str) -> None:
+    """Tell what can be told of a device without opening it.
+
+    Raises:
+        SourceError: it is missing, or this user may not open it.
+    """
+    try:
+        device.stat()
+    except OSError as cause:
+        raise device_error(name, cause) from cause
+    if not os.access(device, os.R_OK | os.W_OK):
+        raise device_error(name, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def device_error(name: str, cause: OSError) -> SourceError:

@@ -28,6 +28,15 @@ class Preparable(Protocol):
 
 
 @runtime_checkable
+class Helped(Protocol):
+    """A source that processes of its own read."""
+
+    def cpu_s(self) -> float:
+        """CPU seconds that they have used so far, from any thread; never less than before."""
+        ...
+
+
+@runtime_checkable
 class Troubled(Protocol):
     """A source that tells what is wrong though pictures come."""
 

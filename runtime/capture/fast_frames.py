@@ -60,6 +60,11 @@ class FastFrames:
         return 0.0
 
     @property
+    def helper_cpu_s(self) -> float:
+        """0: no other process reads the file."""
+        return 0.0
+
+    @property
     def dropped(self) -> int:
         """How many frames lay between the ticks."""
         return self._dropped

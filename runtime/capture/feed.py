@@ -31,6 +31,11 @@ class FrameFeed(Protocol):
         ...
 
     @property
+    def helper_cpu_s(self) -> float:
+        """CPU seconds that processes of its own have used so far: a camera is read by one."""
+        ...
+
+    @property
     def dropped(self) -> int:
         """How many frames the source gave that the loop did not take."""
         ...

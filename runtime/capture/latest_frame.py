@@ -98,6 +98,11 @@ class LatestFrameCapture:
         return self._source.silent_s
 
     @property
+    def helper_cpu_s(self) -> float:
+        """CPU seconds of the process that reads the camera; 0 for a file."""
+        return self._source.helper_cpu_s
+
+    @property
     def dropped(self) -> int:
         """How many frames were overtaken by a newer one."""
         with self._changed:
@@ -213,11 +218,7 @@ class LatestFrameCapture:
                 return
 
     def _wait_until_due(self, own_time_s: float, start_s: float | None) -> tuple[float, float]:
-        """Wait for the moment of a file's frame.
-
-        Args:
-            own_time_s: the frame's, in the file.
-            start_s: when the file began on the clock, pauses left out; None for its first frame.
+        """Wait for the moment of a file's frame, `own_time_s` in the file, which began at `start_s`, pauses left out.
 
         Returns:
             When the file began (moved on where it plays too slowly), and when the frame was due on the clock.

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from emomusic_edge.contracts import Frame, FrameSource
 
-from .camera_seams import Interruptible, Troubled
+from .camera_seams import Helped, Interruptible, Troubled
 
 
 class TimedSource:
     """A source, its calls timed; what only some cameras can do is left out where it cannot be done.
 
-    `silent_s`, `trouble`, `interrupt` and `allow` may be used from any thread.
+    `silent_s`, `trouble`, `helper_cpu_s`, `interrupt` and `allow` may be used from any thread.
 
     Args:
         source: what is read.
@@ -38,6 +38,11 @@ class TimedSource:
     def trouble(self) -> str:
         """What is wrong though frames come; empty when nothing is."""
         return self._source.trouble if isinstance(self._source, Troubled) else ""
+
+    @property
+    def helper_cpu_s(self) -> float:
+        """CPU seconds of processes of its own; 0 where it has none."""
+        return self._source.cpu_s() if isinstance(self._source, Helped) else 0.0
 
     @property
     def silent_s(self) -> float:

@@ -44,5 +44,11 @@ class Counts:
         return 1.0 + self.dislikes + SKIP_WEIGHT * self.skips
 
     def __add__(self, other: Counts) -> Counts:
-        """Both together."""
-        return Counts(self.likes + other.likes, self.dislikes + other.dislikes, self.skips + other.skips)
+        """Both together; none falls below 0, should what is taken back have been forgotten meanwhile."""
+        return Counts(
+            max(self.likes + other.likes, 0), max(self.dislikes + other.dislikes, 0), max(self.skips + other.skips, 0)
+        )
+
+    def __sub__(self, other: Counts) -> Counts:
+        """What to add so that these stand in the other's place; below 0 where the other has more."""
+        return Counts(self.likes - other.likes, self.dislikes - other.dislikes, self.skips - other.skips)

@@ -62,7 +62,7 @@ class FeedbackMemory:
             return dict(self._counts)
 
     def note(self, song_id: str, counts: Counts) -> None:
-        """Add to a song's counts."""
+        """Add to a song's counts; a count below 0 takes back, down to 0."""
         with self._lock:
             self._counts[song_id] = self._counts.get(song_id, Counts()) + counts
             self._version += 1

@@ -1,7 +1,7 @@
 """The file of likes and dislikes: a small SQLite database with a row a song, counts only, no times, no order.
 
-Counts are only ever added to, in one statement each, so that two processes with one file lose nothing, and none of
-them brings back what the other forgot.
+A change is added to the counts, in one statement, so that two processes with one file lose nothing, and none of them
+brings back what the other forgot.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,9 +39,10 @@ CREATE TABLE IF NOT EXISTS feedback (
 """
 _COLUMNS = ["library", "song_id", "likes", "dislikes", "skips"]
 _ADD = """
-INSERT INTO feedback (library, song_id, likes, dislikes, skips) VALUES (?, ?, ?, ?, ?)
+INSERT INTO feedback (library, song_id, likes, dislikes, skips)
+    VALUES (:library, :song_id, max(:likes, 0), max(:dislikes, 0), max(:skips, 0))
 ON CONFLICT (library, song_id) DO UPDATE SET
-    likes = likes + excluded.likes, dislikes = dislikes + excluded.dislikes, skips = skips + excluded.skips
+    likes = max(likes + :likes, 0), dislikes = max(dislikes + :dislikes, 0), skips = max(skips + :skips, 0)
 """
 
 
@@ -74,8 +76,8 @@ class FeedbackStore:
         return self._run(read, write=False) or {}
 
     def add(self, song_id: str, counts: Counts) -> None:
-        """Add to a song's counts."""
-        row = (self._library, song_id, counts.likes, counts.dislikes, counts.skips)
+        """Add to a song's counts; a count below 0 takes back, down to 0."""
+        row = {"library": self._library, "song_id": song_id} | asdict(counts)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._run(lambda database: database.execute(_ADD, row).close(), write=True)
 

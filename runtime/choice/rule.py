@@ -6,8 +6,9 @@ dwell time before its closing fade is looked at only when no other song outside 
 1. *Recent* songs, the last `recent` chosen and the playing one, are out.
 2. A song is *fresh* when it is not among the last `spacing` chosen. If the affect radius holds fresh songs, these
    are the candidates.
-3. Otherwise the nearest fresh song within reach is taken. Reach is the margin beyond the nearest song of all: the
-   difference that is not worth a switch. So a region with at most `spacing` songs is played through before one repeats.
+3. Otherwise the nearest fresh song within reach is taken. Reach is the margin beyond the nearest song of all, the
+   difference that is not worth a switch, and no less than the radius. So a region with at most `spacing` songs is
+   played through before one repeats.
 4. If nothing within reach is fresh, the candidates are all songs within reach.
 5. If nothing is within reach, the nearest song is taken.
 6. If all songs are recent, the one played longest ago is taken, the playing one only when it is alone.
@@ -141,22 +142,21 @@ class SongChoice:
             nearer_than: look only at windows nearer than this, among songs that are not recent; None if there are none.
         """
         for starts in self._starts():
-            nearest = self._nearest(starts, target, self._allowed(playing))
+            # after the dwell this alone is asked at each frame
+            nearest = self._nearest(starts, target, self._allowed(playing), any_=True)
             if nearest is None:
                 continue
             if nearest[0] >= nearer_than:
                 return None
-            return self._best(starts, target, playing, nearer_than, nearest[1])
+            return self._best(starts, target, playing, nearer_than)
         return None if math.isfinite(nearer_than) else self._longest_ago(target, playing)
 
     def nearest(self, point: ValenceArousal, *, playing: int | None = None) -> float:
         """How far from a point the next song, with a start that leaves the dwell, would be; infinite without one."""
-        nearest = self._nearest(self._whole, point, self._allowed(playing))
+        nearest = self._nearest(self._whole, point, self._allowed(playing), any_=True)
         return math.inf if nearest is None else nearest[0]
 
-    def _best(
-        self, starts: WindowGrid, target: ValenceArousal, playing: int | None, nearer_than: float, nearest: int
-    ) -> int:
+    def _best(self, starts: WindowGrid, target: ValenceArousal, playing: int | None, nearer_than: float) -> int | None:
         allowed = self._allowed(playing)
 
         def fresh(songs: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -166,13 +166,16 @@ class SongChoice:
         near = self._around(starts, target, self._rule.radius, nearer_than, fresh)
         if len(near):
             return self._due(near, target)
-        of_all = self._nearest(starts, target, lambda songs: self._playable[songs])
+        of_all = self._nearest(starts, target, lambda songs: self._playable[songs], any_=True)
         reach = max(self._rule.radius, (of_all[0] if of_all else 0.0) + self._rule.margin)
-        nearest_fresh = self._nearest(starts, target, fresh, at_most=min(reach, nearer_than))
+        nearest_fresh = self._nearest(starts, target, fresh, up_to=min(reach, nearer_than))
         if nearest_fresh is not None and nearest_fresh[0] <= reach and nearest_fresh[0] < nearer_than:
             return nearest_fresh[1]
         within = self._around(starts, target, reach, nearer_than, allowed)
-        return self._due(within, target) if len(within) else nearest
+        if len(within):
+            return self._due(within, target)
+        nearest = self._nearest(starts, target, allowed)
+        return nearest and nearest[1]
 
     def _due(self, rows: NDArray[np.intp], target: ValenceArousal) -> int:
         """The best among candidates."""
@@ -226,20 +229,24 @@ class SongChoice:
         return rows[(distances <= radius) & (distances < nearer_than) & allowed(self._songs(rows))]
 
     def _nearest(
-        self, starts: WindowGrid, target: ValenceArousal, allowed: _Allowed, *, at_most: float = math.inf
+        self, starts: WindowGrid, target: ValenceArousal, allowed: _Allowed, up_to: float = math.inf, any_: bool = False
     ) -> tuple[float, int] | None:
-        """The distance and row of the nearest window of an allowed song; windows past `at_most` may be left out."""
+        """The distance and row of the nearest window of an allowed song; windows past `up_to` may be left out.
+
+        Of equally near windows it is the lowest row; there are thousands where ratings are coarse, and with `any_` one
+        of them will do.
+        """
         k = min(_FIRST_K, starts.size)
         while k:
             distances, rows = starts.nearest(target, k)
             fits = np.flatnonzero(allowed(self._songs(rows)))
             # a neighbour as far as the last one found may have equals that were not found
-            if len(fits) and (k == starts.size or distances[-1] > distances[fits[0]] * (1.0 + _TIE)):
+            if len(fits) and (any_ or k == starts.size or distances[-1] > distances[fits[0]] * (1.0 + _TIE)):
                 tied = rows[fits[distances[fits] <= distances[fits[0]] * (1.0 + _TIE)]]
                 exact = self._distances(tied, target)
                 first = int(np.lexsort((tied, exact))[0])
                 return float(exact[first]), int(tied[first])
-            if k == starts.size or distances[-1] > at_most * (1.0 + _TIE):
+            if k == starts.size or distances[-1] > up_to * (1.0 + _TIE):
                 return None
             k = min(4 * k, starts.size)
         return None

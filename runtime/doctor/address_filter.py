@@ -16,6 +16,11 @@ from .system import Told, text_of, told_by
 _FIRST_SYSTEMD = 235
 _OPTIONS = ("CONFIG_BPF_SYSCALL", "CONFIG_CGROUP_BPF")
 _MEANING = "The unit's IPAddressDeny has no effect: only this program's own settings keep it from the network."
+# systemd.resource-control(5): with the second version of control groups DeviceAllow= is a BPF program as well.
+_DEVICES_TOO = (
+    " Nor has its list of devices (DevicePolicy, DeviceAllow): the modes of the device files and the service's groups"
+    " alone decide what it may open."
+)
 _MEND = "Take the drop-in private-network.conf with a broker on this machine: it needs no BPF (docs/service.md)"
 
 _about = About("filter")
@@ -45,9 +50,10 @@ def look(
         yield _about.warning(
             "bpf",
             f"the kernel was built without {' and '.join(lacking)}",
-            meaning=_MEANING,
+            meaning=_MEANING + (_DEVICES_TOO if _has_unified_groups_alone(root) else ""),
             mend=_MEND,
             lacking=lacking,
+            device_list=not _has_unified_groups_alone(root),
         )
     elif not _has_unified_groups(root):
         yield _about.warning(
@@ -80,7 +86,11 @@ def _kernel_options(root: Path, release: str) -> dict[str, str] | None:
     return dict(line.split("=", 1) for line in text.splitlines() if line.startswith("CONFIG_") and "=" in line)
 
 
+def _has_unified_groups_alone(root: Path) -> bool:
+    return (root / "sys/fs/cgroup/cgroup.controllers").exists()
+
+
 def _has_unified_groups(root: Path) -> bool:
     """Alone (the usual today), or beside the first version."""
-    groups = root / "sys/fs/cgroup"
-    return (groups / "cgroup.controllers").exists() or (groups / "unified/cgroup.controllers").exists()
+    beside = root / "sys/fs/cgroup/unified/cgroup.controllers"
+    return _has_unified_groups_alone(root) or beside.exists()

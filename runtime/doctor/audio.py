@@ -19,7 +19,7 @@ from emomusic_edge.runtime.audio.system import loaded_library
 from .finding import About, Finding
 from .processes import Process, runs
 from .setup import Setup
-from .system import text_of
+from .system import join_group, text_of
 
 # SDL's drivers that make no sound.
 _SILENT = ("dummy", "disk")
@@ -118,5 +118,5 @@ def _mend(cards: list[str]) -> str:
         return "Plug in a speaker or a USB sound card (`aplay -l` lists them), or set player.muted = true"
     folder = Path("/dev/snd")
     if folder.is_dir() and not any(os.access(node, os.W_OK) for node in folder.iterdir() if node.is_char_device()):
-        return "sudo usermod -aG audio $USER, then log out and in again"
+        return join_group("audio")
     return "Make `speaker-test -c 2 -t wav -l 1` heard first; `fuser -v /dev/snd/*` tells who has the card"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from emomusic_edge.contracts import Frame, FrameSource
 from emomusic_edge.errors import EmomusicError, SourceError
+from emomusic_edge.installation.unit_files import CAMERA
 from emomusic_edge.runtime.camera import AUTO, CameraNode, cameras, source_from
 from emomusic_edge.runtime.camera.discover import BY_ID
 
 from .finding import About, Finding
 from .processes import Process, holders
 from .setup import Setup
+from .system import join_group
 from .video_access import Access, access
 from .video_format import VideoFormat, query_format
 
@@ -89,13 +92,13 @@ def _closed(allowed: Access) -> Finding:
         "permission",
         f"{shown} may not be opened by this user",
         meaning=f"It belongs to the group {allowed.group}.",
-        mend=f"sudo usermod -aG {allowed.group} $USER, then log out and in again",
+        mend=join_group(allowed.group),
     )
 
 
 def _busy(source: str, here: Sequence[CameraNode], held_by: Callable[[Path], Sequence[Process]]) -> list[Finding]:
     """Who has the cameras that are meant; empty where one of them is free."""
-    meant = [node for node in here if source == AUTO or source in _names(node)]
+    meant = [node for node in here if source == AUTO or source in _names(node) or _leads_to(source, node)]
     held = [(node, process) for node in meant for process in held_by(node.path)[:1]]
     return [_held(node, process) for node, process in held] if len(held) == len(meant) else []
 
@@ -104,6 +107,11 @@ def _names(node: CameraNode) -> tuple[str, ...]:
     """All that the config may call it."""
     number = node.path.name.removeprefix("video")
     return (str(node.path), number) + (() if node.by_id is None else (str(node.by_id), node.by_id.name))
+
+
+def _leads_to(source: str, node: CameraNode) -> bool:
+    """Whether it is another link to the node, such as the installer's /dev/emomusic-camera."""
+    return source.startswith("/") and os.path.realpath(source) == os.path.realpath(node.path)
 
 
 def _held(node: CameraNode, process: Process) -> Finding:
@@ -128,7 +136,7 @@ def _not_open(wanted: str, found: str, mend: str) -> Finding:
 
 def _name(wanted: str, name: str, here: Sequence[CameraNode]) -> Finding:
     """Whether the camera will be found again after it was plugged out and in."""
-    node = next((node for node in here if name in (str(node.path), str(node.by_id))), None)
+    node = next((node for node in here if name in (str(node.path), str(node.by_id)) or _leads_to(name, node)), None)
     stable = node.by_id.name if node is not None and node.by_id is not None else None
     if wanted == AUTO and len(here) > 1:
         return _about.warning(
@@ -140,6 +148,8 @@ def _name(wanted: str, name: str, here: Sequence[CameraNode]) -> Finding:
         )
     if wanted == AUTO or name.startswith(f"{BY_ID}/"):
         return _about.ok("name", "it is found again after a replug", stable_name=stable)
+    if node is not None and name != str(node.path):
+        return _linked(name, node, here, stable)
     if stable is not None:
         return _about.warning(
             "name",
@@ -149,6 +159,20 @@ def _name(wanted: str, name: str, here: Sequence[CameraNode]) -> Finding:
             stable_name=stable,
         )
     return _about.ok("name", f"it tells no name that stays; {name} is as good as any", stable_name=None)
+
+
+def _linked(name: str, node: CameraNode, here: Sequence[CameraNode], stable: str | None) -> Finding:
+    """A camera under a link of its own."""
+    if name == CAMERA and len(here) > 1:
+        return _about.warning(
+            "name",
+            f"{name} is {node.path}, the one of {len(here)} cameras that was plugged in last",
+            meaning="Which one that is may change with the next plug or start.",
+            mend=_set_source(stable),
+            stable_name=stable,
+        )
+    found = f"{name} leads to {node.path}, and is found again after a replug"
+    return _about.ok("name", found, stable_name=stable)
 
 
 def _set_source(stable: str | None) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 
+from emomusic_edge.installation.places import SERVICE as USER_OF_SERVICE
 from emomusic_edge.paths import DataLayout
 from emomusic_edge.runtime.instance_lock import holder
 
@@ -41,9 +43,10 @@ def look(setup: Setup, *, running: Callable[[], Sequence[Process]] = runs, told:
     else:
         yield _about.ok("runs", "no run of this program is going on", pids=pids)
     yield from _lock(DataLayout(setup.settings.paths.data_dir))
-    state = told(["systemctl", "show", "--property=LoadState,ActiveState,Result,NRestarts", SERVICE])
+    state = told(["systemctl", "show", "--property=LoadState,ActiveState,Result,NRestarts,StatusText", SERVICE])
     if state is not None and "LoadState=loaded" in state:
         yield _service(dict(line.split("=", 1) for line in state.splitlines() if "=" in line))
+        yield from _walls()
 
 
 def _lock(layout: DataLayout) -> Iterator[Finding]:
@@ -55,6 +58,17 @@ def _lock(layout: DataLayout) -> Iterator[Finding]:
     if pid is not None:
         shown = f"process {pid}" if pid else "a run"
         yield _about.ok("data folder", f"{shown} has {layout.root}; a second run there is refused", pid=pid)
+
+
+def _walls() -> Iterator[Finding]:
+    """The unit's list of devices, network filter and closed folders hold for what systemd starts, not for this look."""
+    if user_name(os.geteuid()) == USER_OF_SERVICE:
+        yield _about.ok(
+            "walls",
+            "this look has the service's user and settings, but not the walls of its unit",
+            meaning="A camera, sound card or GPU that is well here may still be closed to the service; what that "
+            "says stands above, in `emomusic-edge service status`, and in its health (models).",
+        )
 
 
 def _service(state: dict[str, str]) -> Finding:
@@ -78,4 +92,6 @@ def _service(state: dict[str, str]) -> Finding:
             active=active,
             restarts=restarts,
         )
-    return _about.ok("service", f"the service is {active}", active=active, restarts=restarts)
+    said = state.get("StatusText", "")
+    found = f"the service is {active}" + (f", and says: {said}" if said else "")
+    return _about.ok("service", found, active=active, restarts=restarts, status=said)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from emomusic_edge.installation.places import SERVICE
 
 Told = Callable[[Sequence[str]], str | None]
 """What a command prints; the seam at which tests stand in for nvpmodel, dpkg and systemctl."""
@@ -47,6 +50,13 @@ def is_there(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def join_group(group: str) -> str:
+    """What puts the user who looks into a group: under `service do` that is the service's, not who typed it."""
+    name = user_name(os.geteuid())
+    then = f"`sudo systemctl restart {SERVICE}`" if name == SERVICE else "log out and in again"
+    return f"`sudo usermod -aG {group} {name}`, then {then}"
 
 
 def user_name(uid: int) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -107,6 +110,59 @@ class OrtEngine:
         return dict(zip(self._outputs, values, strict=True))
 
 
+def nodes_by_provider(
+    model: bytes | ModelFile,
+    name: str,
+    inputs: Mapping[str, NDArray[np.generic]],
+    providers: Sequence[str] = PREFERRED_PROVIDERS,
+) -> dict[str, int]:
+    """How many nodes of a graph each provider runs, by a profile of one inference in a session of its own.
+
+    `OrtEngine.provider` is the first of a session's providers, and what that one lacks runs on another: an int8 graph
+    on CUDA may lie on the CPU in large part.
+
+    Args:
+        model: as OrtEngine takes it.
+        name: the bundle's name, for messages.
+        inputs: an array for each input of the graph.
+        providers: those to try, best first.
+
+    Raises:
+        ModelError: it does not load, does not run, or the profile names no node.
+    """
+    options = session_options(0)
+    options.enable_profiling = True
+    available = set(ort.get_available_providers())
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            options.profile_file_prefix = str(Path(folder) / "profile")
+            with _readable(model) as content:
+                wanted = [provider for provider in providers if provider in available]
+                session = ort.InferenceSession(content, options, providers=wanted, enable_fallback=0)
+            session.run(None, dict(inputs))
+            events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    except Exception as cause:
+        raise ModelError(f"Model {name} gives no profile: {_first_line(cause)}") from cause
+    nodes = Counter(str(event["args"]["provider"]) for event in events if "provider" in event.get("args", {}))
+    if not nodes:
+        raise ModelError(f"Model {name} gives no profile: this ONNX Runtime names no node's provider in it.")
+    return dict(nodes)
+
+
+def session_options(threads: int) -> ort.SessionOptions:
+    """What every session of the runtime is opened with; a benchmark that holds something against it takes them too.
+
+    Args:
+        threads: of one inference; 0 leaves it to ONNX Runtime (one a core).
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.log_severity_level = 3
+    return options
+
+
 class _Opener:
     """Opens sessions with the options that all of them share."""
 
@@ -116,11 +172,7 @@ class _Opener:
 
     def __call__(self, model: str | bytes, *, optimise: bool, save_to: Path | None = None) -> ort.InferenceSession:
         """See optimised_graph.Opener."""
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        options.log_severity_level = 3
+        options = session_options(self._threads)
         if not optimise:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if save_to is not None:
@@ -132,12 +184,16 @@ class _Opener:
 
 def _opened(model: bytes | ModelFile, name: str, opener: _Opener, *, optimise: bool) -> ort.InferenceSession:
     try:
-        with model.opened() if isinstance(model, ModelFile) else contextlib.nullcontext(model) as content:
+        with _readable(model) as content:
             return opener(content, optimise=optimise)
     except ModelError:
         raise
     except Exception as cause:
         raise ModelError(f"Model {name} does not load: {_first_line(cause)}") from cause
+
+
+def _readable(model: bytes | ModelFile) -> contextlib.AbstractContextManager[bytes | str]:
+    return model.opened() if isinstance(model, ModelFile) else contextlib.nullcontext(model)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What nodes of a group tell each other: topics and messages. A feeling can be read from none that is retained."""
+"""What nodes of a group tell each other. A feeling can be read from none that is retained; the topics: topics.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from .companion import SharedSong
 from .election import MOST_TERMS, Claim
 from .following import Plan, Play
 
-Run = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$", description="One run of one node.")]
+GROUP_ROOT = "emomusic-group"
+Run = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$", description="The run that says it (hexadecimal).")]
 _Seconds = Annotated[float, Field(ge=0.0, le=1e9)]
 _Name = Annotated[str, Field(min_length=1, max_length=500)]
 
@@ -44,9 +45,9 @@ class GroupSettings:
                 mend='Name the group by its rooms: group.name = "downstairs".',
             )
 
-    def topic(self, *parts: str) -> str:
+    def topic(self, name: str) -> str:
         """The full topic, e.g. `emomusic-group/downstairs/leader` for `leader`."""
-        return "/".join(("emomusic-group", self.name, *parts))
+        return f"{GROUP_ROOT}/{self.name}/{name}"
 
 
 class _GroupMessage(Message):
@@ -55,15 +56,15 @@ class _GroupMessage(Message):
     model_config = ConfigDict(extra="ignore")
 
 
-class ClaimMessage(_GroupMessage):
-    """`leader`, retained: who leads."""
+class LeaderMessage(_GroupMessage):
+    """Who leads the group. Of two claims the higher term holds, of equal terms the higher run."""
 
     run: Run
-    node: _Name
-    term: int = Field(ge=1, le=MOST_TERMS)
+    node: Annotated[_Name, Field(description="The name of its node, for people.")]
+    term: Annotated[int, Field(ge=1, le=MOST_TERMS, description="Counts the leaders of the group.")]
 
     @classmethod
-    def of(cls, claim: Claim) -> ClaimMessage:
+    def of(cls, claim: Claim) -> LeaderMessage:
         """The message that tells a claim."""
         return cls(run=claim.run, node=claim.node, term=claim.term)
 
@@ -76,32 +77,30 @@ class ClaimMessage(_GroupMessage):
 class TargetMessage(_GroupMessage):
     """Where music is sought, in DEAM units; an extreme feeling may lie beyond -1..1."""
 
-    valence: float = Field(ge=-10.0, le=10.0)
-    arousal: float = Field(ge=-10.0, le=10.0)
+    valence: Annotated[float, Field(ge=-10.0, le=10.0, description="From negative to positive.")]
+    arousal: Annotated[float, Field(ge=-10.0, le=10.0, description="From calm to excited.")]
 
 
 class SongMessage(_GroupMessage):
-    """A start of a song.
+    """A start of a song: which window of which one, and when. A node whose index has another does not play it."""
 
-    Attributes:
-        song_id, start_s, song_end_s: which window of which song; a node whose index has another does not play it.
-        at_s: when `start_s` sounds, by the leader's monotonic clock.
-        at_once: whether a person waits for it: the fade is short then.
-    """
-
-    song_id: _Name
-    start_s: _Seconds
-    song_end_s: _Seconds
-    at_s: float = Field(ge=-1e9, le=1e9)
-    at_once: bool
+    song_id: Annotated[_Name, Field(description="The song, as the music index calls it.")]
+    start_s: Annotated[_Seconds, Field(description="Where in the song it begins.")]
+    song_end_s: Annotated[_Seconds, Field(description="How long the song is.")]
+    at_s: Annotated[
+        float, Field(ge=-1e9, le=1e9, description="When `start_s` sounds, by the leader's monotonic clock.")
+    ]
+    at_once: Annotated[bool, Field(description="Whether a person waits for it: the fade is short then.")]
 
 
 class PlanMessage(_GroupMessage):
-    """`plan`, never retained: what the leader plays, and what it seeks."""
+    """What the leader seeks and plays."""
 
     run: Run
-    target: TargetMessage | None
-    song: SongMessage | None
+    target: Annotated[
+        TargetMessage | None, Field(description="Where music is sought, in DEAM units; null while nothing is.")
+    ]
+    song: Annotated[SongMessage | None, Field(description="What plays, or is about to; null without a song.")]
 
     @classmethod
     def of(cls, run: str, plan: Plan) -> PlanMessage:
@@ -134,27 +133,21 @@ class PlanMessage(_GroupMessage):
 
 
 class AskMessage(_GroupMessage):
-    """`ask/<run>`: a question to that run for its clock."""
+    """A question to the run that the topic names: what does your clock say?"""
 
-    run: Run
-    question: int = Field(ge=0, lt=2**31)
+    run: Annotated[Run, Field(description="Who asks.")]
+    question: Annotated[int, Field(ge=0, lt=2**31, description="Its number, which the answer carries.")]
 
 
 class AnswerMessage(_GroupMessage):
-    """`answer/<run>`: the answer to that run's question.
+    """The answer to the run that the topic names."""
 
-    Attributes:
-        run: who answers.
-        question: as asked.
-        clock_s: the answering node's monotonic clock.
-    """
-
-    run: Run
-    question: int = Field(ge=0, lt=2**31)
-    clock_s: float = Field(ge=-1e9, le=1e9)
+    run: Annotated[Run, Field(description="Who answers.")]
+    question: Annotated[int, Field(ge=0, lt=2**31, description="The number of the question.")]
+    clock_s: Annotated[float, Field(ge=-1e9, le=1e9, description="The answering node's monotonic clock.")]
 
 
 class SkipMessage(_GroupMessage):
-    """`skip/<run>`: a person next to another node asks that run, which leads, for another song."""
+    """A person at another node asks the run that the topic names, which leads, for another song."""
 
-    run: Run
+    run: Annotated[Run, Field(description="Who asks.")]

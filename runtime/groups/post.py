@@ -16,16 +16,17 @@ from typing import TypeAlias, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from emomusic_edge.runtime.mqtt.line import Line, Outgoing, Received, Subscription
+from emomusic_edge.runtime.mqtt.messages import Message, TopicRule
 from emomusic_edge.runtime.seldom_log import SeldomLog
 
-from .election import EXPIRES_S, Claim, Said
+from .election import Claim, Said
 from .following import Plan
-from .messages import AnswerMessage, AskMessage, ClaimMessage, GroupSettings, PlanMessage, SkipMessage
+from .messages import AnswerMessage, AskMessage, GroupSettings, LeaderMessage, PlanMessage, SkipMessage
+from .topics import ANSWER, ASK, LEADER, PLAN, SKIP
 
 _SELDOM = SeldomLog(logging.getLogger(__name__))
 
-_PLAN_EXPIRES_S = 30
-_ASK_EXPIRES_S = 5
+_ANSWER_IN_S = 5
 _WAITING = 256
 _MessageT = TypeVar("_MessageT", bound=BaseModel)
 
@@ -94,16 +95,11 @@ class Post:
 
     def claim(self, said: Said) -> None:
         """Say a claim, or clear it."""
-        if self.line is not None:
-            payload = "" if said.claim is None else ClaimMessage.of(said.claim).payload()
-            expires_s = None if said.claim is None else EXPIRES_S
-            self.line.send(Outgoing(self._settings.topic("leader"), payload, 1, retained=True, expires_s=expires_s))
+        self._say(LEADER, None if said.claim is None else LeaderMessage.of(said.claim))
 
     def plan(self, plan: Plan) -> bool:
         """Tell the plan of this run, which leads; whether it was handed over."""
-        payload = PlanMessage.of(self._run, plan).payload()
-        topic = self._settings.topic("plan")
-        return self.line is not None and self.line.send(Outgoing(topic, payload, 1, expires_s=_PLAN_EXPIRES_S))
+        return self._say(PLAN, PlanMessage.of(self._run, plan))
 
     def ask(self, leader: str) -> None:
         """Ask the leading run for its clock."""
@@ -111,32 +107,42 @@ class Post:
             return
         with self._lock:
             now_s = self._clock()
-            self._sent_s = {number: at_s for number, at_s in self._sent_s.items() if now_s - at_s < _ASK_EXPIRES_S}
+            self._sent_s = {number: at_s for number, at_s in self._sent_s.items() if now_s - at_s < _ANSWER_IN_S}
             self._question += 1
             self._sent_s[self._question] = now_s
-        payload = AskMessage(run=self._run, question=self._question).payload()
-        self.line.send(Outgoing(self._settings.topic("ask", leader), payload, expires_s=_ASK_EXPIRES_S))
+        self._say(ASK, AskMessage(run=self._run, question=self._question), leader)
 
     def skip(self, leader: str) -> bool:
         """Ask the leading run for another song; whether that was handed over."""
-        payload, topic = SkipMessage(run=self._run).payload(), self._settings.topic("skip", leader)
-        return self.line is not None and self.line.send(Outgoing(topic, payload, 1, expires_s=_ASK_EXPIRES_S))
+        return self._say(SKIP, SkipMessage(run=self._run), leader)
 
     def subscriptions(self) -> Sequence[Subscription]:
         """What to listen for."""
-        topic, run = self._settings.topic, self._run
         return (
-            Subscription(topic("leader"), self._hear_claim),
-            Subscription(topic("plan"), self._hear_plan),
-            Subscription(topic("ask", run), self._hear_question, qos=0, kept=False),
-            Subscription(topic("answer", run), self._hear_answer, qos=0, kept=False),
-            Subscription(topic("skip", run), self._hear_skip, kept=False),
+            self._listening(LEADER, self._hear_claim),
+            # A plan that somebody had kept is heard of, to clear it.
+            self._listening(PLAN, self._hear_plan),
+            self._listening(ASK, self._hear_question, kept=False),
+            self._listening(ANSWER, self._hear_answer, kept=False),
+            self._listening(SKIP, self._hear_skip, kept=False),
         )
+
+    def _topic(self, rule: TopicRule, run: str) -> str:
+        return self._settings.topic(rule.name.replace("<run>", run))
+
+    def _say(self, rule: TopicRule, message: Message | None, run: str = "") -> bool:
+        """Hand a message over, to `run` where the topic names one; None clears what is kept."""
+        payload, expires_s = ("", None) if message is None else (message.payload(), rule.expiry_s)
+        said = Outgoing(self._topic(rule, run), payload, rule.qos, retained=rule.retained, expires_s=expires_s)
+        return self.line is not None and self.line.send(said)
+
+    def _listening(self, rule: TopicRule, heard: Callable[[Received], None], *, kept: bool = True) -> Subscription:
+        return Subscription(self._topic(rule, self._run), heard, rule.qos, kept=kept)
 
     # From here on, the network thread.
 
     def _hear_claim(self, received: Received) -> None:
-        message = _parsed(ClaimMessage, received) if received.payload else None
+        message = _parsed(LeaderMessage, received) if received.payload else None
         if message is not None or not received.payload:
             self._note(Claimed(None if message is None else message.claim))
 
@@ -151,11 +157,10 @@ class Post:
             self._note(Planned(message.run, message.plan))
 
     def _hear_question(self, received: Received) -> None:
-        message, line, clock_s = _parsed(AskMessage, received), self.line, self._clock()
-        if message is None or line is None:
+        message, clock_s = _parsed(AskMessage, received), self._clock()
+        if message is None or self.line is None:
             return
-        answer = AnswerMessage(run=self._run, question=message.question, clock_s=clock_s)
-        line.send(Outgoing(self._settings.topic("answer", message.run), answer.payload(), expires_s=_ASK_EXPIRES_S))
+        self._say(ANSWER, AnswerMessage(run=self._run, question=message.question, clock_s=clock_s), message.run)
         self._note(Asked(message.run, clock_s))
 
     def _hear_answer(self, received: Received) -> None:

@@ -24,16 +24,20 @@ _LONGEST_STATE = 255
 # A value outlives two repeats that were lost.
 _REPEATS_BEFORE_EXPIRY = 3
 
+# Home Assistant's recorder writes a row for each value that differs from the one before: numbers are rounded to what
+# says something, and what a person does not need twice a second is read from `health`, which comes every repeat_s.
+# Nothing is added to a rounded number but what turns -0.0 into 0.0.
+#
 # A value too old to act upon is told as unknown: an automation that reads the number alone would act upon it.
 _AXIS = (
-    "{{% set axis = value_json.get('{axis}') or {{}} %}}"
-    "{{{{ None if value_json.get('stale') else axis.get('value') }}}}"
+    "{{% set value = (value_json.get('{axis}') or {{}}).get('value') %}}"
+    "{{{{ None if value is none or value_json.get('stale') else value | round(1) + 0 }}}}"
 )
 _MOOD = "{{ None if value_json.get('stale') else value_json.get('mood') }}"
 _AXES = "[value_json.get('valence') or {}, value_json.get('arousal') or {}]"
 _UNCERTAINTY = (
     f"{{% set sds = {_AXES} | map(attribute='sd', default=None) | select('number') | list %}}"
-    "{{ sds | max if sds and not value_json.get('stale') else None }}"
+    "{{ sds | max | round(1) if sds and not value_json.get('stale') else None }}"
 )
 _HELD = (
     f"{{% set held = {_AXES} | map(attribute='held', default=None) | select('boolean') | list %}}"
@@ -49,7 +53,18 @@ _CAMERA_PROBLEM = (
     "{{ None if reasons is none else 'ON' if reasons.get('camera') else 'OFF' }}"
 )
 _SONG = f"{{{{ ((value_json.get('song') or {{}}).get('title') or 'None')[:{_LONGEST_STATE}] }}}}"
-_TEMPERATURE = "{{ (value_json.get('thermal') or {}).get('temperature_c') }}"
+_TEMPERATURE = (
+    "{% set degrees = (value_json.get('thermal') or {}).get('temperature_c') %}"
+    "{{ None if degrees is none else degrees | round | int }}"
+)
+_FRAME_RATE = (
+    "{% set rate = (value_json.get('work') or {}).get('frames_per_second') %}"
+    "{{ None if rate is none else (rate * 2) | round / 2 }}"
+)
+_LATENCY = (
+    "{% set latency = (value_json.get('work') or {}).get('latency_ms') %}"
+    "{{ None if latency is none else latency | round | int }}"
+)
 _CAMERA = "{% set on = value_json.get('camera_on') %}{{ None if on is none else 'ON' if on else 'OFF' }}"
 _PLAYING = "{% set paused = value_json.get('paused') %}{{ None if paused is none else 'OFF' if paused else 'ON' }}"
 _VOLUME_PERCENT = (
@@ -124,12 +139,12 @@ def _told(settings: BrokerSettings) -> list[Component]:
         sensor("Valence", state, _AXIS.format(axis="valence"), "mdi:emoticon-outline", suggested_display_precision=1),
         sensor("Arousal", state, _AXIS.format(axis="arousal"), "mdi:pulse", suggested_display_precision=1),
         sensor("Mood", state, _MOOD, "mdi:emoticon-outline", device_class="enum", options=list(MOOD_LABELS)),
-        sensor("Uncertainty", state, _UNCERTAINTY, "mdi:plus-minus-variant", suggested_display_precision=2),
+        sensor("Uncertainty", state, _UNCERTAINTY, "mdi:plus-minus-variant", suggested_display_precision=1),
         sensor("Song", music, _SONG, "mdi:music-note"),
         sensor(
             "Frame rate",
-            state,
-            "{{ value_json.get('frames_per_second') }}",
+            health,
+            _FRAME_RATE,
             "mdi:speedometer",
             unit_of_measurement="fps",
             suggested_display_precision=1,
@@ -137,8 +152,8 @@ def _told(settings: BrokerSettings) -> list[Component]:
         ),
         sensor(
             "Latency",
-            state,
-            "{{ value_json.get('latency_ms') }}",
+            health,
+            _LATENCY,
             "mdi:timer-outline",
             suggested_display_precision=0,
             **duration,

@@ -87,7 +87,8 @@ class HomeAssistantDiscovery:
         # Before the broker knows of it: whatever happens then, a later run can take it back.
         file.save(self._remembered)
         ours = frozenset({availability_topic(settings.node), *([self._topic] if announces else [])})
-        self._given_up = [GivenUp(former, self._serial, ours) for former in self._remembered.former]
+        names = frozenset({settings.node, *(former.place.node for former in self._remembered.former)})
+        self._given_up = [GivenUp(former, self._serial, names, ours) for former in self._remembered.former]
         # The network thread hears, the loop's thread acts.
         self._lock = threading.Lock()
         self._connected_at_s: float | None = None
@@ -222,11 +223,12 @@ class HomeAssistantDiscovery:
 
     def _document_heard(self, message: Received) -> None:
         # A device that took our name for a moment has described itself. An empty one is somebody's wish: Home Assistant
-        # sends it when the device is deleted there.
-        if not message.payload or serial_in(message.payload) == self._serial:
+        # sends it when the device is deleted there. A copy of our card bears our mark, under another name.
+        named_like_us = speaks_for(message.payload, self._place.node)
+        if not message.payload or (named_like_us and serial_in(message.payload) == self._serial):
             return
         with self._lock:
-            if not speaks_for(message.payload, self._place.node):
+            if not named_like_us:
                 # One that is there says it again after us. The two would go on like this for ever.
                 self._contests += 1
             if self._contests <= 1:

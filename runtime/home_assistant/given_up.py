@@ -5,15 +5,16 @@ from __future__ import annotations
 from emomusic_edge.runtime.mqtt.line import Received
 from emomusic_edge.runtime.mqtt.messages import OFFLINE, ONLINE
 
-from .document import availability_topic, discovery_topic, serial_in
+from .document import availability_topic, discovery_topic, serial_in, speaks_for
 from .remembered import Former
 
 
 class GivenUp:
     """What the broker keeps of a former name or prefix, as far as it was heard; a rule without clock or network.
 
-    Another device may have taken the name since. Its document carries another mark, and while somebody is online under
-    the name nothing is touched: a run of ours that broke off is told to be offline by its will, and cleared then.
+    Another device may have taken the name since. Its document carries another mark or name, and while somebody is
+    online under the name nothing is touched: a run of ours that broke off is told to be offline by its will, and
+    cleared then.
 
     Attributes:
         place: where it was.
@@ -22,12 +23,13 @@ class GivenUp:
         availability_topic: where it is told to be offline; empty where the name is still ours.
     """
 
-    def __init__(self, former: Former, serial: str, ours: frozenset[str]) -> None:
+    def __init__(self, former: Former, serial: str, names: frozenset[str], ours: frozenset[str]) -> None:
         """Nothing was heard yet.
 
         Args:
             former: where it was, and what was announced there.
             serial: the mark of this device.
+            names: all that this device is and was called: the mark alone is that of its copies too.
             ours: the topics that this run speaks on.
         """
         self.place = former.place
@@ -37,6 +39,7 @@ class GivenUp:
         self.document_topic = "" if document in ours else document
         self.availability_topic = "" if availability in ours else availability
         self._serial = serial
+        self._names = names
         self._document = b""
         self._availability = b""
 
@@ -75,4 +78,4 @@ class GivenUp:
             self._availability = b""
 
     def _is_ours(self, payload: bytes) -> bool:
-        return serial_in(payload) == self._serial
+        return serial_in(payload) == self._serial and any(speaks_for(payload, name) for name in self._names)

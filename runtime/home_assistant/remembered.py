@@ -14,6 +14,8 @@ from emomusic_edge.artefacts import write_atomic
 from emomusic_edge.config.mqtt import DEVICE_ID_PATTERN
 from emomusic_edge.runtime.kept_trying import RETRY_S, KeptTrying
 
+from .machine_marks import Marks, another_machine
+
 _log = logging.getLogger(__name__)
 
 # Names given up while no broker was there to hear of it.
@@ -24,6 +26,7 @@ _Level = Annotated[str, Field(pattern=DEVICE_ID_PATTERN)]
 # As mqtt.discovery_prefix.
 _Prefix = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f#+/]+(/[^\x00-\x1f\x7f#+/]+)*$")]
 _Platforms = dict[str, Annotated[str, Field(pattern=r"^[a-z_]+$")]]
+_Digits = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
 
 
 class _Stored(BaseModel):
@@ -60,13 +63,15 @@ class Remembered(_Stored):
 
     Attributes:
         serial: the mark of this device in its documents.
+        marks: of the machine that remembers; empty where a version wrote it that knew none.
         current: where it was announced last; None when it is not announced.
         components: the platform of each component in that document, by its id.
         removed: those of former versions that Home Assistant may not yet know to be gone.
         former: places given up that may not yet be cleared there.
     """
 
-    serial: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")] = Field(default_factory=lambda: secrets.token_hex(6))
+    serial: _Digits = Field(default_factory=lambda: secrets.token_hex(6))
+    marks: dict[str, tuple[_Digits, ...]] = Field(default_factory=dict)
     current: Place | None = None
     components: _Platforms = Field(default_factory=dict)
     removed: _Platforms = Field(default_factory=dict)
@@ -81,6 +86,7 @@ class Remembered(_Stored):
         here = [name for one in known if one.place.same_document(place) for name in one.components.items()]
         return Remembered(
             serial=self.serial,
+            marks=self.marks,
             current=place,
             components=components,
             removed={name: platform for name, platform in here if name not in components},
@@ -96,7 +102,7 @@ class Remembered(_Stored):
         last = self._last()
         places = {one.place for one in last}
         kept = (one for one in self.former if one.place not in places)
-        return Remembered(serial=self.serial, former=(*kept, *last)[-MAX_FORMER:])
+        return Remembered(serial=self.serial, marks=self.marks, former=(*kept, *last)[-MAX_FORMER:])
 
     def without(self, done: frozenset[Place]) -> Remembered:
         """The same, without the places that are `done` with, and without what was removed where we are."""
@@ -111,10 +117,21 @@ class Remembered(_Stored):
 
 
 class RememberedFile:
-    """The file; one that is damaged is logged, and one that cannot be written now is written as soon as it can be."""
+    """The file; one that is damaged is logged, and one that cannot be written now is written as soon as it can be.
 
-    def __init__(self, path: Path, *, retry_s: float = RETRY_S) -> None:
+    One that came here from another machine, as on a copied card, tells of that machine's places: nothing of it is used.
+    """
+
+    def __init__(self, path: Path, *, marks: Marks | None = None, retry_s: float = RETRY_S) -> None:
+        """Bind the file; nothing is read yet.
+
+        Args:
+            path: where it is, or will be.
+            marks: of this machine (machine_marks()); without any, a file is taken whoever wrote it.
+            retry_s: how long to wait after a write that failed.
+        """
         self._path = path
+        self._marks = dict(marks or {})
         self._text = ""
         self._unread = ""
         self._kept = KeptTrying(path, self._write, costs=_COSTS, retry_s=retry_s)
@@ -125,22 +142,37 @@ class RememberedFile:
         return self._unread or self._kept.reason
 
     def load(self) -> Remembered:
-        """What it holds; something new where it holds nothing of use."""
+        """What it holds; something new where it holds nothing of use, or another machine wrote it."""
+        found = self._read()
+        if found is None:
+            return Remembered(marks=self._marks)
+        kind = another_machine(found.marks, self._marks)
+        if kind:
+            _log.warning(
+                "%s was copied from another machine (its %s mark differs): this device appears in Home Assistant as "
+                "one of its own, and what the other one announced is left to it",
+                self._path,
+                kind,
+            )
+            return Remembered(marks=self._marks)
+        return found.model_copy(update={"marks": {**found.marks, **self._marks}})
+
+    def _read(self) -> Remembered | None:
         try:
             with self._path.open("rb") as file:
                 content = file.read(_MAX_BYTES + 1)
         except (FileNotFoundError, NotADirectoryError):
-            return Remembered()
+            return None
         except OSError as error:
             self._complain("cannot be read", error.strerror or str(error))
-            return Remembered()
+            return None
         try:
             return Remembered.model_validate_json(content)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"])
             self._complain("is of no use", f"{where}: {first['msg']}" if where else first["msg"])
-            return Remembered()
+            return None
 
     def save(self, remembered: Remembered) -> None:
         """Write it, whole or not at all; nothing is written that stands there already."""

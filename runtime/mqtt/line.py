@@ -56,8 +56,10 @@ class Outgoing:
 
     @property
     def size_bytes(self) -> int:
-        """Of topic and payload, without MQTT's own bytes."""
-        return len(self.topic.encode()) + len(self.payload.encode() if isinstance(self.payload, str) else self.payload)
+        """Of all that it carries, without MQTT's own bytes."""
+        payload = self.payload.encode() if isinstance(self.payload, str) else self.payload
+        topics = len(self.topic.encode()) + len(self.response_topic.encode())
+        return topics + len(payload) + len(self.correlation or b"")
 
 
 @dataclass(frozen=True, slots=True)

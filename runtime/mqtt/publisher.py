@@ -46,7 +46,10 @@ _log = logging.getLogger(__name__)
 
 # What a feeling can be read from, and what tells of the device: never retained, by us at least.
 _NEVER_KEPT = (STATE, MUSIC, HEALTH)
-_MAX_TOPIC_BYTES = 256
+MAX_TOPIC_BYTES = 256
+"""Of a response topic."""
+MAX_CORRELATION_BYTES = 1024
+"""A command's correlation data up to this comes back with its answer. Programs send a number or a UUID."""
 _HEAL_INTERVAL_S = 1.0
 
 _Told = HealthMessage | StateMessage | MusicMessage
@@ -245,9 +248,11 @@ class MqttPublisher:
             # It would come back at every restart of a broker that keeps it.
             self._connection.send(Outgoing(message.topic, b"", 1, retained=True))
         result = ResultMessage(at=self._wall_clock(), ok=not verdict.refusal, reason=verdict.refusal)
-        topic, correlation = self._settings.topic(f"cmd/{name}/result"), None
+        topic, correlation = self._settings.topic(f"cmd/{name}/result"), message.correlation
         if self._may_answer_on(message.response_topic):
-            topic, correlation = message.response_topic, message.correlation
+            topic = message.response_topic
+        if correlation is not None and len(correlation) > MAX_CORRELATION_BYTES:
+            correlation = None
         # Answers to a flood wait for no receipts: the queue of those would overflow. With QoS 0 they leave on the line
         # before the receipts of their commands, and so hold the flood back.
         qos = 0 if verdict.too_fast else RESULT.qos
@@ -259,7 +264,7 @@ class MqttPublisher:
         Who may send us commands must not have us speak where they may not: to a lamp, or in another device's name.
         """
         own = self._settings.topic("")
-        if len(topic.encode("utf-8", "replace")) > _MAX_TOPIC_BYTES or any(sign in topic for sign in "+#\0"):
+        if len(topic.encode("utf-8", "replace")) > MAX_TOPIC_BYTES or any(sign in topic for sign in "+#\0"):
             return False
         return topic.startswith(own) and topic.endswith("/result")
 

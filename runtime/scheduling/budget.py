@@ -39,7 +39,7 @@ class Limits:
 
     Attributes:
         frames_per_second: the most that are worked on, > 0.
-        max_cpu_percent: of all cores together, 0..100; 100 is no limit.
+        max_cpu_percent: of all cores that the process may use together, 0..100; 100 is no limit.
         max_temperature_c: of the hottest sensor.
     """
 
@@ -56,7 +56,7 @@ class Load:
         wall_s: seconds that passed, > 0.
         frames: worked on.
         busy_s: seconds that the steps of these frames took.
-        cpu_percent: CPU time of this process, of all cores together, 0..100.
+        cpu_percent: CPU time of this process and its helpers, of all cores that it may use together, 0..100.
         temperature_c: of the hottest sensor now; None where none answers.
     """
 
@@ -82,7 +82,7 @@ class RateBudget:
 
     @property
     def frames_per_second(self) -> float:
-        """The rate to work at: between the floor (0.5, or the most where that is less) and the most."""
+        """The rate to work at: between the floor (1, or the most where that is less) and the most."""
         return self._rate
 
     @property

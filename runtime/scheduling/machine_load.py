@@ -1,9 +1,10 @@
-"""Reads how busy this process and how hot the machine is."""
+"""Reads how busy this process and its helpers are, and how hot the machine is."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 _THERMAL = Path("/sys/class/thermal")
@@ -18,16 +19,19 @@ class MachineLoad:
 
     Args:
         thermal: the kernel's folder of temperature sensors.
+        helper_cpu_s: CPU seconds that processes of this one's own have used so far: one reads the camera.
     """
 
-    def __init__(self, thermal: Path = _THERMAL) -> None:
-        self._cores = os.cpu_count() or 1
+    def __init__(self, thermal: Path = _THERMAL, *, helper_cpu_s: Callable[[], float] = lambda: 0.0) -> None:
+        # Those that may be used: a service that is bound to two of six can never use more.
+        self._cores = len(os.sched_getaffinity(0))
+        self._helper_cpu_s = helper_cpu_s
         zones = (zone for zone in sorted(thermal.glob("thermal_zone*")) if _kind(zone) not in _NO_MEASUREMENT)
         self._sensors = [zone / "temp" for zone in zones]
 
     def cpu_s(self) -> float:
         """See Machine.cpu_s."""
-        return time.process_time() / self._cores
+        return (time.process_time() + self._helper_cpu_s()) / self._cores
 
     def temperature_c(self) -> float | None:
         """See Machine.temperature_c. A sensor that does not answer (a part without power) or says nonsense counts not.

@@ -13,9 +13,9 @@ class Machine(Protocol):
     """What the machine says of itself."""
 
     def cpu_s(self) -> float:
-        """CPU seconds that this process has used so far, all threads together, as a share of all cores.
+        """CPU seconds that this process and those that help it have used so far, as a share of the cores it may use.
 
-        A process that keeps every core busy for a second uses one second of them.
+        What keeps every one of these cores busy for a second uses one second of them.
         """
         ...
 

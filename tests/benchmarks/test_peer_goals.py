@@ -54,6 +54,7 @@ SERVICE = ServiceFigures(
     frames_ready=3,
     noise_ms=QUIET,
     camera_start_s=[1.4, 1.3],
+    providers={"scene": "CPUExecutionProvider"},
 )
 
 
@@ -84,6 +85,7 @@ def result(noise: list[float] | None = QUIET, **changes: object) -> Result:
         rounds_ms=measured,
         service=SERVICE,
         goals=met_goals(),
+        threads={"ours": {"ONNX Runtime": 2}, "torch": {"PyTorch": 2}},
     )
     return dataclasses.replace(made, **changes)
 
@@ -91,7 +93,7 @@ def result(noise: list[float] | None = QUIET, **changes: object) -> Result:
 def test_figures_within_their_bounds_meet_all_twelve_goals() -> None:
     goals = met_goals()
     assert len(goals) == 12
-    assert [goal.what for goal in goals if goal.met is not True] == []
+    assert [goal.what for goal in goals if goal.verdict != "met"] == []
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_figures_within_their_bounds_meet_all_twelve_goals() -> None:
 )
 def test_one_figure_on_the_wrong_side_misses_its_goal(case: str, value: float, place: int) -> None:
     goals = judge(rounds({**MET, case: value}), SERVICE, {}, FACTS)
-    assert goals[place].met is False
+    assert goals[place].verdict == "missed"
 
 
 @pytest.mark.parametrize(
@@ -128,19 +130,19 @@ def test_one_figure_on_the_wrong_side_misses_its_goal(case: str, value: float, p
 )
 def test_one_figure_of_the_service_on_the_wrong_side(change: dict[str, object], place: int) -> None:
     goals = judge(rounds(MET), dataclasses.replace(SERVICE, **change), {}, FACTS)
-    assert goals[place].met is False
+    assert goals[place].verdict == "missed"
 
 
 def test_a_start_without_a_camera_is_told_with_its_reason() -> None:
     service = dataclasses.replace(SERVICE, camera_start_s=[], camera_missing="no C compiler")
     goal = judge(rounds(MET), service, {}, FACTS)[10]
-    assert goal.met is None
+    assert goal.verdict == "not measured"
     assert [figure.missing for figure in goal.figures] == ["", "no C compiler"]
 
 
 def test_megabytes_are_a_million_bytes() -> None:
     """334 MiB are 350.2 MB."""
-    assert judge({}, dataclasses.replace(SERVICE, resident_mib=[334.0]), {}, {})[9].met is False
+    assert judge({}, dataclasses.replace(SERVICE, resident_mib=[334.0]), {}, {})[9].verdict == "missed"
 
 
 def test_the_limit_is_the_rate_of_square_products_and_own_shapes_are_only_told() -> None:
@@ -149,17 +151,17 @@ def test_the_limit_is_the_rate_of_square_products_and_own_shapes_are_only_told()
     assert figure.value == pytest.approx(58.0 / 48.0)
     for products_ms in (20.0, 58.0):
         goal = judge(rounds({**MET, "products_ort": products_ms}), SERVICE, {}, FACTS)[5]
-        assert goal.met is True
+        assert goal.verdict == "met"
         (beside,) = goal.beside
         assert beside.value == pytest.approx(58.0 / products_ms)
-        assert (beside.bound, beside.met) == (None, None)
+        assert (beside.bound, beside.verdict) == (None, None)
     without = judge(rounds({name: time for name, time in MET.items() if name != "products_peak"}), SERVICE, {}, FACTS)
-    assert without[5].met is None
+    assert without[5].verdict == "not measured"
 
 
 def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
     goals = judge({}, None, {"hsemotion": "it is not there", "service": "no broker"}, {})
-    assert [goal.met for goal in goals] == [None] * 12
+    assert [goal.verdict for goal in goals] == ["not measured"] * 12
     assert all(figure.missing for goal in goals for figure in goal.figures)
     assert "no broker" in goals[9].figures[0].missing
 
@@ -167,9 +169,45 @@ def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
 def test_a_goal_half_measured_is_missed_when_that_half_is() -> None:
     well, ill = Figure("", 1.0, "ms", 2.0), Figure("", 3.0, "ms", 2.0)
     absent = Figure("", None, "ms", 2.0, missing="gone")
-    assert Goal("", (well, absent)).met is None
-    assert Goal("", (ill, absent)).met is False
-    assert Goal("", (well, well)).met is True
+    assert Goal("", (well, absent)).verdict == "not measured"
+    assert Goal("", (ill, absent)).verdict == "missed"
+    assert Goal("", (well, well)).verdict == "met"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "at_least", "verdict"),
+    [
+        (1.5, 1.9, False, "met"),
+        (1.9, 2.0, False, "met"),
+        (1.9, 2.1, False, "not decided"),
+        (2.1, 2.5, False, "missed"),
+        (1.5, 1.9, True, "missed"),
+        (1.9, 2.1, True, "not decided"),
+        (2.0, 2.5, True, "met"),
+    ],
+)
+def test_an_interval_that_holds_the_bound_decides_nothing(
+    low: float, high: float, at_least: bool, verdict: str
+) -> None:
+    figure = Figure("", (low + high) / 2, "x", 2.0, at_least, low, high)
+    assert figure.verdict == verdict
+    assert Goal("", (figure, Figure("", 1.0, "ms", 2.0))).verdict == verdict
+
+
+def test_rounds_that_disagree_leave_a_goal_undecided() -> None:
+    """Half the rounds say 0.2 ms, half 0.3 ms: a bound of 0.25 lies between."""
+    told = rounds(MET)
+    told["scene_heads"] = [[0.2, 0.2], [0.3, 0.3]] * 10
+    goal = judge(told, SERVICE, {}, FACTS)[3]
+    assert [figure.verdict for figure in goal.figures] == ["not decided", "met"]
+    assert goal.verdict == "not decided"
+
+
+def test_threads_are_told_and_unlike_ones_named() -> None:
+    assert "The source document's loop and ours ran on the same number of threads: 2." in markdown(result())
+    unlike = result(threads={"ours": {"ONNX Runtime": 2}, "torch": {"PyTorch": 4}})
+    assert "ran on unlike threads: 4 against 2." in markdown(unlike)
+    assert "Threads of torch: PyTorch 4." in markdown(unlike)
 
 
 def test_only_a_quiet_whole_run_is_trusted() -> None:
@@ -199,7 +237,7 @@ def test_the_service_and_the_turns_have_a_verdict_each() -> None:
 
 def test_the_tables_have_a_row_for_each_goal_and_peer_and_tell_what_is_missing() -> None:
     told = result()
-    assert [row[-1] for row in goal_rows(told)] == ["yes"] * 12
+    assert [row[-1] for row in goal_rows(told)] == ["met"] * 12
     rows = peer_rows(told)
     assert len(rows) == len(DUELS)
     assert any("not measured" in cell for row in rows for cell in row)
@@ -225,7 +263,10 @@ def test_the_json_holds_every_time_and_the_verdict(tmp_path: Path) -> None:
     assert told["revision"].endswith("+dirty")
     assert told["service"]["noise_ms"] == QUIET
     assert told["rounds_ms"]["seed_loop"] == [[3500.0, 3500.0], [3500.0, 3500.0]]
-    assert [goal["met"] for goal in told["goals"]] == [True] * 12
+    assert [goal["verdict"] for goal in told["goals"]] == ["met"] * 12
+    assert told["goals"][0]["figures"][0]["verdict"] == "met"
+    assert told["threads"] == {"ours": {"ONNX Runtime": 2}, "torch": {"PyTorch": 2}}
+    assert told["service"]["providers"] == {"scene": "CPUExecutionProvider"}
     assert told["not_measured"] == {"fer": ".venv-fer is not there: make peer-fer"}
 
 

@@ -50,8 +50,10 @@ def test_a_worker_says_what_it_is_and_times_its_runs(tmp_path: Path) -> None:
         assert all(time >= 0 for time in times)
         assert worker.resident_mib() is not None
         assert worker.cpu_s() > 0
+        assert worker.threads() >= 1
     assert not alive(worker.pid)
     assert resident_mib(worker.pid) is None
+    assert worker.threads() == 0
 
 
 def test_what_a_library_prints_is_no_answer(tmp_path: Path) -> None:

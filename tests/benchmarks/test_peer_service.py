@@ -12,12 +12,12 @@ import pytest
 from peers.inputs import Inputs
 from peers.service import Watch, timed_hand_over
 from side_by_side.made_camera import MadeCamera, made_camera
-from side_by_side.service import ServiceFigures, _settings, run_command, timings_ms
+from side_by_side.service import ServiceFigures, _settings, run_command
 from side_by_side.worker_process import PeerError, plain_environment
 
 from emomusic_edge.config import Settings, load_config, parse_assignments
 from emomusic_edge.contracts import Frame
-from emomusic_edge.runtime.bench.noise import noise_verdict
+from emomusic_edge.runtime.bench.noise import noise_verdict, timings_ms
 from emomusic_edge.runtime.capture import LatestFrameCapture
 
 FRAME = Frame(seq=0, captured_at_s=0.0, image=np.zeros((2, 2, 3), np.uint8))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +16,10 @@ from emomusic_edge.config.settings import MusicSettings
 from emomusic_edge.contracts import ValenceArousal
 from emomusic_edge.deam_index import alignment as alignment_module
 from emomusic_edge.deam_index.alignment import Alignment, AlignmentMethod
+from emomusic_edge.deam_index.audio_files import AudioRoots
+from emomusic_edge.deam_index.build import reference_of
 from emomusic_edge.deam_index.index_file import read_index
+from emomusic_edge.deam_index.merge import Part, merge
 from emomusic_edge.paths import packaged_deam_index
 
 METHODS = list(AlignmentMethod)
@@ -94,6 +99,30 @@ def test_a_place_of_music_is_shown_where_the_feeling_is_that_leads_there(
     shown = alignment.to_felt(sought)
     assert FINDINGEMO.contains(shown)
     assert alignment.to_music(shown) == pytest.approx(sought, abs=1e-9)
+
+
+@pytest.mark.parametrize(("mean", "sd"), [(5.4, 1.7), (7.0, 1.3)])
+def test_quantile_climbs_evenly_over_coarse_ratings(mean: float, sd: float) -> None:
+    """Whole ratings from 1 to 9: no stairs, in one index or in two that were merged."""
+    ratings = np.clip(np.round(np.random.default_rng(1).normal(mean, sd, (600, 2))), 1, 9) / 4 - 1.25
+    reference_mean, reference_sd, quantiles = reference_of(ratings)
+    index = sample_index(reference_mean=reference_mean, reference_sd=reference_sd, reference_quantiles=quantiles)
+    parts = [Part(name, index, AudioRoots(Path("/nowhere"))) for name in ("a", "b")]
+    merged = merge(parts).index
+    np.testing.assert_allclose(merged.reference_quantiles, quantiles, atol=1e-6)
+    for of in (index, merged):
+        ours, plain = (Alignment(of, method) for method in (AlignmentMethod.QUANTILE, AlignmentMethod.STANDARDISE))
+        felt = [ValenceArousal(step / 100 - 3, step / 100) for step in range(601)]
+        found = np.array([ours.to_music(point) for point in felt])
+        slopes = np.diff(found, axis=0)
+        even = np.array(reference_sd) / FINDINGEMO.sd / 100
+        assert (slopes.max(axis=0) < 5 * even).all()
+        assert (slopes[100:500].min(axis=0) > even / 5).all()
+        assert np.abs(found - [plain.to_music(point) for point in felt]).max() < 0.25
+        back = np.array([ours.to_music(ours.to_felt(ValenceArousal(*point))) for point in found])
+        np.testing.assert_allclose(back, found, atol=1e-9)
+        at = np.array([ours.to_felt(ValenceArousal(*point)) for point in found[100:500]])
+        np.testing.assert_allclose(at, felt[100:500], atol=1e-6)
 
 
 @settings(deadline=None)

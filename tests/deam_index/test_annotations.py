@@ -186,11 +186,18 @@ def test_a_cell_that_is_no_number_is_named(tmp_path: Path, cell: str) -> None:
         ("song_id,sample_15000ms\n", "holds no song"),
         ("song_id,sample_15000ms\n1,0.1\n1,0.2\n", "row 3, column song_id: song 1 stands there twice, first in row 2"),
         ("song_id,sample_15000ms\n1,0.1\n01,0.2\n", "song 1 stands there twice"),
-        ("song_id,sample_15000ms\n1,0.1,0.2\n", "row 2 has 3 cells for 2 columns"),
+        (
+            "song_id,sample_15000ms\n1,0.1,0.2\n",
+            "row 2 has 3 cells for 2 columns: column 3 is '0.2', after the last, 'sample_15000ms'",
+        ),
         ("song_id,sample_15000ms\nx,0.1\n", "row 2, column song_id is 'x'"),
         ("song_id,sample_15000ms\n-1,0.1\n", "column song_id is '-1'"),
         ("song_id,sample_14500ms\n1,0.1\n", r"starts at 14\.5 s and .* at 15\.0 s"),
-        ("song_id,sample_15000ms\n2,0.1\n", "2 songs .the first: 1. stand in only one"),
+        (
+            "song_id,sample_15000ms\n2,0.1\n",
+            r"arousal\.csv row 2, column song_id: song 1 stands nowhere in .*valence\.csv; 2 songs in all stand",
+        ),
+        ("song_id,sample_15000ms\n1,0.1\n7,0.1\n", r"valence\.csv row 3, .*song 7 stands nowhere in .*arousal\.csv\."),
         ("song_id,sample_15000ms\n1,\n", "share no annotated instant"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from emomusic_edge.affect import DEAM
 from emomusic_edge.deam_index.annotations import AnnotationSet, SongAnnotation, read_annotations
-from emomusic_edge.deam_index.build import build_index, measure_audio
+from emomusic_edge.deam_index.build import build_index, measure_audio, quantiles_of
 from emomusic_edge.deam_index.index_file import MusicIndex, index_bytes, read_index
 from emomusic_edge.deam_index.music_index import check_index
 from emomusic_edge.errors import IndexFileError
@@ -52,8 +52,17 @@ def test_reference_statistics_are_those_of_the_instants() -> None:
     assert index.reference_mean == pytest.approx((0.25, 0.2))
     # a two-point distribution, a quarter and three quarters: sd = distance * sqrt(1/4 * 3/4)
     assert index.reference_sd == pytest.approx((3**0.5 / 4, 0.4 * 3**0.5 / 4), abs=1e-5)
-    expected = np.array([[-0.5, -0.1], [-0.5, -0.1], [0.5, 0.3], [0.5, 0.3]], np.float32)
-    np.testing.assert_array_equal(index.reference_quantiles[[0, 20, 30, 100]], expected)
+    # at their mid-ranks, an eighth and five eighths, and evenly between
+    expected = [[-0.5, -0.1], [-0.5, -0.1], [0.0, 0.1], [0.5, 0.3], [0.5, 0.3]]
+    rows = np.array([[0, 12, 37, 63, 100], [0, 12, 38, 63, 100]])
+    found = (index.reference_quantiles[rows[0]] + index.reference_quantiles[rows[1]]) / 2
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_quantiles_of_ratings_without_heavy_ties_are_plain_ones() -> None:
+    ratings = np.round(np.random.default_rng(0).normal(0, 0.3, 5000), 3)
+    np.testing.assert_array_equal(quantiles_of(ratings), np.quantile(ratings, np.linspace(0, 1, 101)))
+    np.testing.assert_array_equal(quantiles_of(np.full(5, 0.25)), np.full(101, 0.25))
 
 
 def test_the_index_states_its_windows(shipped: MusicIndex) -> None:

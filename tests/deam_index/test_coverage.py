@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import sys
 from functools import cache
 
 import numpy as np
@@ -19,6 +20,7 @@ from emomusic_edge.deam_index.coverage import Coverage, inside_hull, landed, rep
 from emomusic_edge.deam_index.index_file import read_index
 from emomusic_edge.deam_index.people_queries import draw_queries
 from emomusic_edge.deam_index.window_grid import WindowGrid
+from emomusic_edge.errors import MissingExtraError
 from emomusic_edge.paths import packaged_deam_index
 from emomusic_edge.runtime.app.sound import choice_rule
 from emomusic_edge.runtime.choice.rule import ChoiceRule, SongChoice
@@ -43,6 +45,13 @@ def test_the_hull_by_hand() -> None:
     square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [0, 0]], np.float32) / 2
     assert inside_hull(square, np.array([[0, 0.4], [0.49, -0.49], [0.51, 0], [2, 2]])) == 0.5
     assert inside_hull(np.zeros((3, 2), np.float32), np.zeros((2, 2))) == 0.0
+
+
+def test_without_scipy_the_extra_is_named_before_the_first_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.spatial", None)
+    with pytest.raises(MissingExtraError, match="scipy") as caught:
+        replay(sample_index(), np.zeros((3, 2)), lambda _: pytest.fail("asked"))
+    assert "[library]" in caught.value.mend
 
 
 def test_nobody_answers() -> None:

@@ -91,7 +91,10 @@ def test_an_absolute_path_inside_the_folder_is_taken(music: Path) -> None:
         ("path,valence\n", "row 1: column arousal is missing; found path, valence"),
         ("path,file,valence,arousal\n", "row 1: 'path' and 'file' may both be the column path"),
         ("path,valence,arousal\n", "holds no row"),
-        ("path,valence,arousal\na.flac,5,5,5\n", "row 2 has 4 cells for 3 columns"),
+        (
+            "path,valence,arousal\na.flac,5,5,5\n",
+            "row 2 has 4 cells for 3 columns: column 4 is '5', after .* 'arousal'",
+        ),
         ("path,valence,arousal\na.flac,5,10\n", "row 2, column arousal is '10'; a number in 1..9"),
         ("path,valence,arousal\na.flac,5,5\na.flac,x,5\n", "row 3, column valence is 'x'"),
         ("path,valence,arousal\na.flac,5\n", "row 2, column arousal is ''"),
@@ -116,6 +119,13 @@ def test_what_is_wrong_is_named(music: Path, text: str, message: str) -> None:
     (music / "noise.mp3").write_bytes(b"no sound at all")
     with pytest.raises(IndexFileError, match=message):
         built(text, music)
+
+
+def test_a_rating_beyond_the_scale_leads_to_the_scale(music: Path) -> None:
+    with pytest.raises(IndexFileError, match=r"row 2, column valence is '12'; a number in 1\.\.9") as caught:
+        built("path,valence,arousal\na.flac,12,5\n", music)
+    assert "1..9" in caught.value.mend
+    assert "--scale" in caught.value.mend
 
 
 def test_a_missing_file_is_kept_when_its_end_is_known(music: Path) -> None:

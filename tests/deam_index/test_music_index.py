@@ -32,6 +32,7 @@ def test_the_sample_keeps_all_rules() -> None:
         ({"points": np.zeros((5, 3), np.float32)}, "points has shape"),
         ({"points": f32([0, 0], [0, 1.01], [0, 0], [0, 0], [0, 0])}, "points row 1"),
         ({"points": f32([0, 0], [0, 0], [np.inf, 0], [0, 0], [0, 0])}, "points row 2 is not finite"),
+        ({"points": f32([0, 0], [0, np.nan], [0, 0], [0, 0], [0, 0])}, "points row 1 is not finite"),
         ({"points": np.zeros((0, 2), np.float32)}, "no window"),
         ({"start_s": f32(0, 0, 0, 0)}, "start_s has 4 rows for 5 windows"),
         ({"start_s": f32(0, 0, -1, 0, 0)}, "start_s row 2"),

@@ -94,7 +94,7 @@ class ClosedRoom:
     def environment(self) -> dict[str, str]:
         """What a run inside gets: nothing of this machine's but where programs are; CI is not set."""
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "VIRTUAL_ENV") if name in os.environ}
-        return {**kept, "HOME": str(self.home), "SDL_AUDIODRIVER": "dummy"}
+        return {**kept, "HOME": str(self.home)}
 
     def camera_held(self) -> bool:
         """Whether any process holds the camera's file descriptor."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ STATE = "emomusic/room/state"
 # docs/privacy.md
 PROMISED_S = 1.0
 PAUSES = 3
+SLACK = 3.0
+"""Of one among them: these machines are busy."""
 
 
 def camera_told(on: bool) -> Callable[[Heard], bool]:
@@ -66,8 +69,8 @@ def test_pause_closes_the_camera_and_a_restart_does_not_open_it(
             told.anew()
             listener.send("emomusic/room/cmd/resume")
     _log.info("from pause to the closed camera: %s s", ", ".join(f"{one_s:.3f}" for one_s in took_s))
-    # A busy machine can only add to it: the quickest is what the program takes.
-    assert min(took_s) < PROMISED_S
+    assert statistics.median(took_s) < PROMISED_S
+    assert max(took_s) < SLACK * PROMISED_S
     wait_until((room.data / "camera.json").exists, "the pause to be written down")
     assert run.stop() == 0
 

@@ -39,7 +39,7 @@ def listed_files(repo: Path, room: ClosedRoom) -> list[str]:
     return files
 
 
-def beyond(seen: Seen, repo: Path, room: ClosedRoom, *more: str) -> list[str]:
+def beyond(seen: Seen, repo: Path, room: ClosedRoom, *more: str, at_terminal: bool = False) -> list[str]:
     """What a run did that it may not."""
     written = [
         *listed_files(repo, room),
@@ -54,8 +54,13 @@ def beyond(seen: Seen, repo: Path, room: ClosedRoom, *more: str) -> list[str]:
         f"inet6 [[]::1]:{room.broker_port}",
         # The C library looks for a cache of names on this machine, then reads /etc/hosts.
         "unix /var/run/nscd/socket",
+        # Where the unit sends ALSA's question for a sound server: nobody listens there.
+        "unix /dev/null",
         *more,
     ]
+    if at_terminal:
+        # A sound server that plays for the whole machine.
+        spoken_to.append("unix /var/run/pulse/native")
     # The program, and the process of its camera. strace sees `env` start the first.
     return seen.beyond(written, spoken_to, ["/usr/bin/env", "/bin/env", str(Path(sys.executable))])
 
@@ -82,6 +87,8 @@ def test_the_service_writes_what_the_page_lists_and_speaks_to_its_broker_alone(
 
     seen = seen_in(tmp_path / "traces", room.work)
     assert beyond(seen, repo, room, f"unix {room.folder}/notify") == []
+    # Sound was looked for as the unit has it: through ALSA, past the sound servers' libraries.
+    assert "no audio device answers: ALSA" in " ".join(room.log.read_text().split())
     # The list is no longer than it must be, and strace did look.
     assert {f"{room.data}/{name}" for name in ("home-assistant.json", "camera.json", "likes.sqlite")} <= seen.written
     assert any(path.startswith(f"{room.cache}/graphs/") for path in seen.written)
@@ -119,7 +126,7 @@ def test_the_demo_writes_what_the_page_lists_and_speaks_to_its_broker_alone(
     assert run.wait() == 0, room.log.read_text()
     assert "running on the demo clip" in room.log.read_text()
     listener.wait(STATE)
-    assert beyond(seen_in(tmp_path / "traces", room.work), repo, room) == []
+    assert beyond(seen_in(tmp_path / "traces", room.work), repo, room, at_terminal=True) == []
 
 
 OFFENDER = """

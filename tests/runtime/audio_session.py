@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ NOISE_RMS = 0.1
 LEVEL_WINDOW = SAMPLE_RATE_HZ // 100
 """10 ms."""
 _SONG_S = 30.0
+_LEAST_S = 4.0
 
 
 def steady_songs(folder: Path) -> list[Segment]:
@@ -44,6 +45,7 @@ class Session:
     levels: list[NDArray[np.float32]] = field(default_factory=list)
     silences_s: list[tuple[float, float]] = field(default_factory=list)
     joints: int = 0
+    file_ends: int = 0
     now_s: float = 0.0
     patience_s: float = 20.0
 
@@ -101,14 +103,20 @@ class Session:
         return 20 * np.log10(np.concatenate(self.levels) + 1e-6)
 
     def run(self, seconds: float, seed: int) -> None:
-        """Songs end and follow each other; every few seconds something else is wanted."""
+        """Songs end and follow each other; every few seconds something else is wanted.
+
+        Songs begin anywhere. Half of them end with their file, half before; half are played 6 dB louder or quieter,
+        and what is judged is what comes out after that.
+        """
         rng = np.random.default_rng(seed)
         player = self.player
         due_s = 5.0
         self._play(rng, at_once=False)
         self.silences_s.append((0.0, 0.5))
         while self.now_s < seconds:
-            if player.status(self.now_s).ended:
+            status = player.status(self.now_s)
+            if status.ended:
+                self.file_ends += status.segment is not None and status.segment.song_end_s == _SONG_S
                 self._play(rng, at_once=False)
             elif self.now_s >= due_s:
                 due_s = self.now_s + rng.uniform(0.3, 12.0)
@@ -133,7 +141,13 @@ class Session:
         player.close()
 
     def _play(self, rng: np.random.Generator, *, at_once: bool) -> None:
-        self.player.play(self.songs[int(rng.integers(len(self.songs)))], self.now_s, at_once=at_once)
+        song = self.songs[int(rng.integers(len(self.songs)))]
+        song_end_s = _SONG_S if rng.random() < 0.5 else song.song_end_s
+        # half begin shortly before their end: few would come to it otherwise
+        start_s = song_end_s - float(rng.uniform(_LEAST_S, rng.choice([2 * _LEAST_S, song_end_s])))
+        gain_db = float(rng.choice([0.0, 0.0, -6.0, 6.0]))
+        song = replace(song, start_s=start_s, end_s=start_s + _LEAST_S, song_end_s=song_end_s, gain_db=gain_db)
+        self.player.play(song, self.now_s, at_once=at_once)
         self.joints += 1
         self.settle()
 

@@ -25,6 +25,21 @@ class PacedCamera(FakeCamera):
         return super().read()
 
 
+class Busy(FakeCamera):
+    """The fake camera at 30 frames a second, each of which costs CPU time as decoding does."""
+
+    def __init__(self, cpu_s: float = 0.01) -> None:
+        super().__init__()
+        self._cpu_s = cpu_s
+
+    def read(self) -> Frame | None:
+        until_s = time.thread_time() + self._cpu_s
+        while time.thread_time() < until_s:
+            pass
+        time.sleep(max(1 / 30 - self._cpu_s, 0.0))
+        return super().read()
+
+
 class NotHere(FakeCamera):
     """Never opens."""
 

@@ -17,6 +17,7 @@ from emomusic_edge.runtime.audio.player import MusicPlayer
 from emomusic_edge.runtime.choice.feedback import EARLY_SKIP_S, Counts, early_s
 from emomusic_edge.runtime.choice.feedback_memory import FeedbackMemory
 from emomusic_edge.runtime.choice.rule import ChoiceRule
+from emomusic_edge.runtime.groups.companion import Advice, Alone, Companion, SharedSong
 from emomusic_edge.runtime.matcher import Matcher
 from emomusic_edge.runtime.music import Music
 from emomusic_edge.runtime.targets import Targets
@@ -49,7 +50,9 @@ def music(feedback: FeedbackMemory) -> Music:
     return music_with(feedback, Heard())
 
 
-def music_with(feedback: FeedbackMemory, player: MusicPlayer, *, song_end_s: float = 200.0) -> Music:
+def music_with(
+    feedback: FeedbackMemory, player: MusicPlayer, *, song_end_s: float = 200.0, companion: Companion | None = None
+) -> Music:
     generator = np.random.default_rng(1)
     count = 40
     index = sample_index(
@@ -63,7 +66,7 @@ def music_with(feedback: FeedbackMemory, player: MusicPlayer, *, song_end_s: flo
         song_end_s=np.full(count, song_end_s, np.float32),
     )
     matcher = Matcher(index, AudioRoots(Path("/nowhere")), np.ones(count, np.bool_), ChoiceRule())
-    return Music(Targets(Alignment(index), nearest_music=matcher.nearest_music), matcher, player, feedback)
+    return Music(Targets(Alignment(index), nearest_music=matcher.nearest_music), matcher, player, feedback, companion)
 
 
 def song_of(music: Music, now_s: float) -> str:
@@ -82,7 +85,16 @@ def test_a_like_is_that_of_the_song_that_plays_and_counts_once_a_playing(
     assert feedback.counts() == {first: Counts(likes=1)}
     music.dislike()
     assert song_of(music, 3.0) == first  # it plays on
-    assert feedback.counts() == {first: Counts(likes=1, dislikes=1)}
+    assert feedback.counts() == {first: Counts(dislikes=1)}
+    for now_s in (4.0, 5.0, 6.0):
+        music.like()
+        song_of(music, now_s)
+        music.dislike()
+        song_of(music, now_s + 0.5)
+    assert feedback.counts() == {first: Counts(dislikes=1)}
+    music.skip()
+    assert song_of(music, 7.0) != first
+    assert feedback.counts() == {first: Counts(dislikes=1, skips=1)}
 
 
 def test_a_like_of_silence_is_told(music: Music, feedback: FeedbackMemory) -> None:
@@ -177,6 +189,40 @@ def test_guide_does_not_step_back_for_others_nor_for_what_was_heard(failing: str
     assert "does not decode" in state.reason
     assert state.path is not None
     assert state.path.at == before
+
+
+class Asked(Alone):
+    """Gives each piece of advice once."""
+
+    def __init__(self, advice: Advice) -> None:
+        self.next: Advice | None = advice
+
+    def advise(self, own: ValenceArousal | None, mode: Mode, playback: PlaybackStatus, now_s: float) -> Advice:
+        given, self.next = self.next, None
+        return given or Advice(holds=True)
+
+
+@pytest.mark.parametrize("role", ["follows", "leads"])
+def test_a_song_of_the_group_begins_the_time_that_was_sure_anew(role: str) -> None:
+    """Uncertain for ten minutes, then sure for a song of the group: the way goes on after it."""
+    held = replace(GLAD, held=(True, True))
+    companion = Asked(Advice())
+    music = music_with(FeedbackMemory(), Heard(), companion=companion)
+    music.set_mode(Mode.GUIDE)
+    first = song_of(music, 0.0)
+    for now_s in (1.0, 600.0):
+        music.step(held, now_s)
+    song = SharedSong("s7" if first != "s7" else "s8", 0.0, 200.0, 600.0)
+    companion.next = Advice(song=song) if role == "follows" else Advice(target=ValenceArousal(0.4, 0.4))
+    music.skip()
+    assert song_of(music, 600.5) != first
+    for now_s in (600.6, 630.0):
+        music.step(GLAD, now_s)
+    companion.next = Advice()
+    music.skip()
+    path = music.step(GLAD, 631.0).path
+    assert path is not None
+    assert (path.at, path.waits) in [(1, ""), (1, "shorter")]
 
 
 def test_at_most_three_skips_a_second(music: Music) -> None:

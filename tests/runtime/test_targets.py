@@ -44,6 +44,18 @@ def test_no_feeling_seeks_nothing_and_a_stale_one_only_keeps_the_music_going(mod
     assert targets.target(feeling(SAD, stale=True), song_over=True) == ALIGNMENT.to_music(SAD)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_feeling_that_is_no_number_seeks_nothing_and_is_not_sure(value: float) -> None:
+    strange = feeling(ValenceArousal(0.0, value))
+    targets = Targets(ALIGNMENT)
+    assert targets.target(strange) is None
+    assert targets.target(strange, song_over=True) is None
+    targets = walking()
+    assert next_song(targets, feeling(SAD)) == (-0.5, 0.0)
+    assert next_song(targets, strange) == (-0.5, 0.0)
+    assert after_song(targets, [(strange, 29.0), (feeling(SAD), 0.1)]) == (-0.5, 0.0)
+
+
 @pytest.mark.parametrize(("mode", "goal"), [(Mode.CALM, CALM_GOAL), (Mode.ENERGIZE, ENERGIZE_GOAL)])
 def test_calm_and_energize_seek_their_goal_whatever_is_felt(mode: Mode, goal: ValenceArousal) -> None:
     targets = Targets(ALIGNMENT, mode=mode)

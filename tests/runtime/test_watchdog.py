@@ -135,6 +135,34 @@ def test_silence_while_the_whole_process_was_stopped_is_no_parts_fault(systemd: 
     assert systemd.heard()[-1] == "STATUS=hangs: audio", "silent for 20 s since then: it does hang"
 
 
+def test_a_loop_that_is_always_slow_forgives_a_dead_part_a_few_times_only(systemd: NotifySocket) -> None:
+    """Each of its steps looks like a standstill; what moves between them is forgiven each time."""
+    now_s = 0.0
+    parts = {"camera": Part(lambda: now_s, limit_s=20.0), "sound": Part(lambda: now_s % 13.0, limit_s=20.0)}
+    watchdog = Watchdog(ServiceManager(), parts)
+    for step in range(100):
+        now_s = step * 6.0
+        watchdog.step(now_s, "well")
+        if "STATUS=hangs: camera" in systemd.heard():
+            break
+    assert 20.0 < now_s < 60.0
+    for _ in range(20):
+        now_s += 6.0
+        watchdog.step(now_s, "well")
+    assert "WATCHDOG=1" not in systemd.heard()
+
+
+def test_each_standstill_is_forgiven_while_all_parts_move_between(systemd: NotifySocket) -> None:
+    now_s = moved_s = 0.0
+    watchdog = Watchdog(ServiceManager(), {"camera": Part(lambda: now_s - moved_s, limit_s=20.0)})
+    for _ in range(50):
+        now_s += 28.0
+        watchdog.step(now_s, "well")
+        moved_s = now_s = now_s + 1.0
+        watchdog.step(now_s, "well")
+        assert "WATCHDOG=1" in systemd.heard()
+
+
 @given(gaps_s=st.lists(st.floats(min_value=0.01, max_value=4.0), min_size=1, max_size=200))
 def test_a_loop_that_steps_is_never_ended_and_pings_are_few(gaps_s: list[float]) -> None:
     """With steps at most 4 s apart, no gap between pings reaches the 30 s, and pings come at most every 10 s."""

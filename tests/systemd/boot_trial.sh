@@ -68,6 +68,7 @@ note "notify" "$(of_unit Type) $(of_unit NotifyAccess) $(of_unit WatchdogUSec)"
 note "online" "$(listen -W 20 -C 1 -t emomusic/trial/availability)"
 note "state" "$(listen -W 20 -C 1 -t emomusic/trial/state)"
 first=$(of_unit MainPID)
+note "modules" "$(systemctl show -p Wants --value emomusic-edge | tr ' ' '\n' | grep -c modprobe@)"
 note "interfaces" "$(sed -n 's/^ *\([^ ]*\):.*/\1/p' "/proc/$first/net/dev" | xargs)"
 note "core" "$(sed -n 's/^Max core file size *\([^ ]*\) .*/\1/p' "/proc/$first/limits")"
 note "swap" "$(cat "/sys/fs/cgroup$(of_unit ControlGroup)/memory.swap.max" 2>/dev/null)"
@@ -97,6 +98,8 @@ returned() { [ "$(of_unit MainPID)" != "$first" ] && [ "$(of_unit ActiveState)" 
 until_true returned
 note "returned" "$?"
 note "restarts" "$(of_unit NRestarts)"
+journalctl --sync
+note "restarts_told" "$($edge service status | sed -n 's/^restarts *//p')"
 # Ended as by a disk that fails under a mapped file, it returns too.
 first=$(of_unit MainPID)
 kill -BUS "${first:?}"
@@ -140,11 +143,23 @@ note "twin_told" "$($edge service status | sed -n 's/^because *//p')"
 answer_with 4
 until_true down
 note "gives_up" "$(of_unit ActiveState) $(of_unit NRestarts)"
+note "gives_up_told" "$($edge service status | sed -n 's/^because *//p')"
+# By hand systemd does not start it either, until it is told to forget: what the line `to do` says.
+systemctl restart emomusic-edge
+note "gives_up_by_hand" "$?"
 rm $drop_ins/zzz-exit.conf
+systemctl daemon-reload
+systemctl reset-failed emomusic-edge
+systemctl restart emomusic-edge
+note "gives_up_forgotten" "$? $(of_unit ActiveState)"
+systemctl stop emomusic-edge
 
-# The rule's words are udev's.
-udevadm test /sys/class/mem/null 2>&1 | grep -i emomusic
-note "rules_wrong" "$(udevadm test /sys/class/mem/null 2>&1 | grep -c '70-emomusic.*\(nvalid\|nknown\)')"
+# The rule's words are udev's. Words that are none would be seen.
+wrong_rules() { udevadm test /sys/class/mem/null 2>&1 | grep -c '70-emomusic.*\(nvalid\|nknown\)'; }
+note "rules_wrong" "$(wrong_rules)"
+echo 'NOWORD=="video4linux", SYMLINK+="emomusic-camera"' >/etc/udev/rules.d/70-emomusic-broken.rules
+note "rules_wrong_if_broken" "$(wrong_rules)"
+rm /etc/udev/rules.d/70-emomusic-broken.rules
 
 # Taken away.
 $edge service uninstall

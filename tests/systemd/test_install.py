@@ -23,8 +23,9 @@ from emomusic_edge.installation import (
     uninstall_plan,
     user_places,
 )
+from emomusic_edge.installation.environment_steps import without
 from emomusic_edge.installation.plan import Found
-from emomusic_edge.installation.steps import KeepFile, RemoveFile, Run, SaveCopy, WriteFile
+from emomusic_edge.installation.steps import KeepFile, Note, RemoveFile, Run, SaveCopy, WriteFile
 
 UNIT = Path("/etc/systemd/system/emomusic-edge.service")
 SETTINGS = Path("/etc/emomusic-edge/config.toml")
@@ -178,6 +179,24 @@ def test_a_link_does_not_lead_out_of_the_root(machine: Machine, tmp_path: Path) 
     assert not list((tmp_path / "outside").iterdir())
 
 
+@pytest.mark.parametrize("name", ["installed.json", "config.toml.example"])
+def test_a_file_that_is_a_link_is_neither_read_nor_written(machine: Machine, tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text(InstallRecord(acknowledged="1").text())
+    before = outside.read_bytes()
+    link = machine.here(machine.places.config / name)
+    link.parent.mkdir(parents=True)
+    for target in (outside, Path("../../../outside"), Path("elsewhere")):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        with pytest.raises(ServiceError, match=f"{name} is a link to"):
+            machine.install()
+        with pytest.raises(ServiceError, match=f"{name} is a link to"):
+            machine.do([WriteFile(machine.places.config / name, "x")])
+        assert outside.read_bytes() == before
+        assert not (link.parent / "elsewhere").exists()
+
+
 def test_settings_that_are_a_link_are_left_alone(machine: Machine, tmp_path: Path) -> None:
     machine.here(SETTINGS).parent.mkdir(parents=True)
     machine.here(SETTINGS).symlink_to("/srv/git/config.toml")
@@ -219,23 +238,28 @@ def test_the_umask_of_the_one_who_installs_does_not_matter(machine: Machine) -> 
 
 # On the running system: the plan alone
 
+SOURCE = Source("emomusic-edge==1.0", "emomusic-edge[starter]==1.0", ("numpy>=1", "onnxruntime<1.29,>=1.23.2"))
+
 
 def _running(machine: Machine, **changes: object) -> list[str]:
     found = {"environments": frozenset({Path("/opt/emomusic-edge/venv")}), **changes.pop("found", {})}  # type: ignore[dict-item]
-    wish = replace(machine.wish, venv=None, source=Source("emomusic-edge[starter]==1.0"), **changes)  # type: ignore[arg-type]
+    wish = replace(machine.wish, venv=None, source=SOURCE, **changes)  # type: ignore[arg-type]
     return [str(step) for step in install_plan(wish, Found(**found), machine.places)]
 
 
 def test_the_environment_comes_first_and_the_start_last(machine: Machine) -> None:
     told = _running(machine, found={"environments": frozenset()})
     assert told[0] == "run      /usr/bin/python3 -m venv /opt/emomusic-edge/venv"
-    assert "pip install" in told[1]
+    assert told[1].startswith("note     the packages are not checked against pinned hashes")
+    assert told[2].endswith("pip install --quiet --disable-pip-version-check 'emomusic-edge[starter]==1.0'")
+    assert told[3].endswith("--no-deps --force-reinstall emomusic-edge==1.0")
     assert told[-1] == "run      systemctl restart emomusic-edge.service"
     order = [line.split()[1] for line in told if line.startswith("run ")]
-    assert order[2:] == [
-        *("systemd-sysusers", "systemd-tmpfiles", "systemctl", "udevadm", "udevadm", "runuser", "systemctl"),
-        "systemctl",
+    assert order[3:] == [
+        *("systemd-sysusers", "systemd-tmpfiles", "systemctl", "udevadm", "udevadm", "runuser"),
+        *("systemctl", "systemctl", "systemctl"),
     ]
+    assert told[-2] == "run      systemctl reset-failed emomusic-edge.service", "given up, it would not be started"
 
 
 def test_an_upgrade_reads_the_settings_that_are_there_before_it_restarts_anything(machine: Machine) -> None:
@@ -254,10 +278,46 @@ def test_a_jetsons_environment_sees_the_systems_tensorrt(machine: Machine) -> No
 
 
 def test_wheels_are_taken_without_the_network(machine: Machine) -> None:
-    source = Source("/w/emomusic_edge-1.0-py3-none-any.whl[starter]", Path("/w"))
-    found = Found(environments=frozenset({machine.places.environment}))
+    wheel = "/w/emomusic_edge-1.0-py3-none-any.whl"
+    source = Source(wheel, f"{wheel}[starter]", SOURCE.needs, Path("/w"))
+    found = Found(environments=frozenset({machine.places.environment}), pins=PINS)
     told = [str(step) for step in install_plan(_with(machine, source=source, venv=None), found, machine.places)]
-    assert "--no-index --find-links /w '/w/emomusic_edge-1.0-py3-none-any.whl[starter]'" in told[0]
+    assert told[0] == "note     the packages are not checked against pinned hashes: they come from your folder"
+    assert f"--no-index --find-links /w '{wheel}[starter]'" in told[1]
+    assert told[2].endswith(f"--no-index --find-links /w --no-deps --force-reinstall {wheel}")
+
+
+PINS = """\
+numpy==2.0 \\
+    --hash=sha256:00
+onnxruntime==1.28.0 ; x \\
+    --hash=sha256:11
+rich==1 \\
+    --hash=sha256:22
+"""
+
+
+def test_what_is_installed_as_root_is_pinned_by_its_hashes(machine: Machine) -> None:
+    found = {"pins": PINS, "environments": frozenset()}
+    steps = install_plan(_with(machine, source=SOURCE, venv=None, root=None), Found(**found), machine.places)  # type: ignore[arg-type]
+    lock = machine.places.environment / "pins.txt"
+    assert [step.content for step in steps if isinstance(step, WriteFile) and step.path == lock] == [PINS]
+    told = [str(step) for step in steps]
+    assert told[2].endswith(f"--require-hashes -r {lock}")
+    assert told[3].endswith("--no-deps --force-reinstall emomusic-edge==1.0")
+    assert not [line for line in told if line.startswith("note ")]
+
+
+@pytest.mark.parametrize("pins", [PINS, ""])
+def test_another_onnxruntime_is_not_installed_over(machine: Machine, pins: str) -> None:
+    found = Found(pins=pins, onnxruntime="onnxruntime-gpu", environments=frozenset({machine.places.environment}))
+    steps = install_plan(_with(machine, source=SOURCE, venv=None), found, machine.places)
+    told = [str(step) for step in steps if isinstance(step, Note | Run)]
+    assert told[0] == "note     onnxruntime-gpu stays: onnxruntime is not installed over it"
+    assert not [line for line in told[1:] if "onnxruntime" in line or "[starter]" in line]
+    written = [step.content for step in steps if isinstance(step, WriteFile) and step.path.name == "pins.txt"]
+    assert [without(PINS, "onnxruntime")] == written if pins else "numpy>=1" in told[2]
+    assert all("onnxruntime" not in text and "rich==1" in text and "numpy==2.0" in text for text in written)
 
 
 def test_without_systemd_nothing_is_started(machine: Machine) -> None:
@@ -276,6 +336,15 @@ def test_a_python_that_the_service_cannot_see_is_refused(machine: Machine) -> No
     with pytest.raises(ServiceError, match=r"cannot see /home/maker/pythons") as told:
         _running(machine, found={"out_of_sight": hidden})
     assert "--python" in told.value.mend
+
+
+def test_a_python_that_others_can_change_is_refused(machine: Machine) -> None:
+    with pytest.raises(ServiceError, match="root alone can change") as told:
+        _running(machine, found={"environments": frozenset(), "changeable": "/srv/python belongs to maker"})
+    assert "--python /usr/bin/python3" in told.value.mend
+    with pytest.raises(ServiceError, match="root alone can change") as told:
+        _running(machine, found={"changeable": "/srv/python belongs to maker"})
+    assert "sudo rm -r /opt/emomusic-edge/venv" in told.value.mend
 
 
 def test_an_environment_without_the_program_is_refused(machine: Machine) -> None:

@@ -16,6 +16,7 @@ from fake_root import ENVIRONMENT, Machine
 from emomusic_edge import own_source
 from emomusic_edge.cli import main
 from emomusic_edge.installation import ServiceError, as_service, source_of, system_places
+from emomusic_edge.installation.environment_steps import named
 
 
 def run(*words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -103,6 +104,7 @@ def test_without_root_the_line_with_sudo_is_told(
     places = Machine(tmp_path / "root").places
     monkeypatch.setattr("emomusic_edge.cli.service._places", lambda **_: places)
     monkeypatch.setattr("emomusic_edge.installation.machine._HIDDEN", ())
+    monkeypatch.setattr("emomusic_edge.installation.machine.changeable_environment", lambda *_, **__: "")
     code, out, err = run("install", "--venv", str(tmp_path), capsys=capsys)
     assert code == 1
     assert f"sudo {program} service install --venv {tmp_path}" in err
@@ -124,6 +126,8 @@ def test_status_tells_and_ends_with_whether_it_runs(
     told = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled"}
 
     def show(line: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        if line[0] == "journalctl":
+            return subprocess.CompletedProcess(line, 0, "emomusic-edge.service: Failed with result 'watchdog'.\n", "")
         assert line[:3] == ["systemctl", "show", "emomusic-edge.service"]
         return subprocess.CompletedProcess(line, 0, "".join(f"{name}={value}\n" for name, value in told.items()), "")
 
@@ -131,6 +135,8 @@ def test_status_tells_and_ends_with_whether_it_runs(
     monkeypatch.setattr(subprocess, "run", show)
     assert run("status", capsys=capsys)[:2] == (0, "service   running\nat boot   started\n")
     assert json.loads(run("status", "--json", capsys=capsys)[1]) == told
+    told["NRestarts"] = "1"
+    assert "the last time because it stopped making progress" in run("status", capsys=capsys)[1]
     told["ActiveState"] = "inactive"
     code, out, _ = run("status", capsys=capsys)
     assert code == 1
@@ -139,16 +145,23 @@ def test_status_tells_and_ends_with_whether_it_runs(
 
 def test_logs_ask_the_journal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     lines: list[list[str]] = []
+    shown = "a line"
 
     def journal(line: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         lines.append(line)
-        return subprocess.CompletedProcess(line, 0, "", "")
+        return subprocess.CompletedProcess(line, 0, shown, "")
 
     monkeypatch.setattr("emomusic_edge.cli.service._need_systemd", lambda user: None)
     monkeypatch.setattr(subprocess, "run", journal)
-    assert run("logs", "-n", "7", "--follow", capsys=capsys)[0] == 0
-    assert lines[0][:3] == ["journalctl", "--unit", "emomusic-edge.service"]
-    assert {"--lines=7", "--follow", "--no-pager"} <= set(lines[0])
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    code, _, err = run("logs", "-n", "7", "--follow", capsys=capsys)
+    assert (code, err) == (0, "")
+    assert lines[-1][-5:-3] == ["--unit", "emomusic-edge.service"]
+    assert {"journalctl", "--lines=7", "--follow", "--no-pager"} <= set(lines[-1])
+    shown = ""
+    _, _, err = run("logs", capsys=capsys)
+    assert "The journal shows nothing of it to this user." in err
+    assert "usermod -aG adm" in err
 
 
 def test_root_and_user_do_not_go_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,9 +175,17 @@ def test_root_and_user_do_not_go_together(tmp_path: Path, capsys: pytest.Capture
 
 def test_a_checkout_is_installed_from_its_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(own_source, "came_from", lambda: tmp_path)
-    assert source_of().arguments == (f"{tmp_path}[starter]",)
+    assert (source_of().package, source_of().requirement) == (str(tmp_path), f"{tmp_path}[starter]")
     monkeypatch.setattr(own_source, "came_from", lambda: None)
-    assert source_of().arguments[0].startswith("emomusic-edge[starter]==")
+    assert source_of().requirement.startswith("emomusic-edge[starter]==")
+    assert source_of().package.startswith("emomusic-edge==")
+
+
+def test_what_the_package_needs_is_known_one_by_one() -> None:
+    needs = [named(one) for one in source_of().needs]
+    assert {"numpy", "onnxruntime", "tomli", "onnx", "pyloudnorm"} <= set(needs)
+    assert not {"torch", "pytest", "cuda-bindings", "matplotlib"} & set(needs)
+    assert not [one for one in source_of().needs if "extra" in one]
 
 
 def test_a_folder_of_wheels_must_hold_this_version(tmp_path: Path) -> None:
@@ -190,23 +211,28 @@ def test_a_command_is_done_with_the_services_user_settings_folders_and_password(
     runuser = tmp_path / "bin" / "runuser"
     runuser.parent.mkdir()
     # What comes behind -u USER -- is done as it stands.
-    runuser.write_text('#!/bin/sh\necho "$@" >>$SEEN\nshift 3\nexec "$@"\n')
+    runuser.write_text(f'#!/bin/sh\necho "$@" >>{seen}\nshift 3\nexec "$@"\n')
     runuser.chmod(0o755)
     program = tmp_path / "venv" / "bin" / "emomusic-edge"
     program.parent.mkdir(parents=True)
-    program.write_text("#!/bin/sh\nenv >>$SEEN; stat -c %a $CREDENTIALS_DIRECTORY/* >>$SEEN\nexit 7\n")
+    program.write_text(f"#!/bin/sh\nenv >>{seen}; stat -c %a $CREDENTIALS_DIRECTORY/* >>{seen}\nexit 7\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(runuser.parent), prepend=os.pathsep)
-    monkeypatch.setenv("SEEN", str(seen))
+    monkeypatch.setenv("A_TOKEN", "of root's own")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("https_proxy", "http://me:word@proxy.example:3128")
 
     assert as_service.run_as_service(places, tmp_path / "venv", ["doctor", "--json"]) == 7
     told = seen.read_text()
-    assert told.startswith("-u emomusic-edge -- env ")
+    assert told.startswith("-u emomusic-edge -- env -i ")
     assert "/emomusic-edge doctor --json" in told.splitlines()[0]
     assert "sesame" not in told
     lines = dict(line.split("=", 1) for line in told.splitlines()[1:] if "=" in line)
     assert lines["EMOMUSIC_PATHS__DATA_DIR"] == lines["HOME"] == "/var/lib/emomusic-edge"
     assert lines["XDG_CONFIG_HOME"] == str(config.parent)
+    assert lines["LANG"] == "C.UTF-8"
+    assert lines["PATH"] == "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+    assert not {"A_TOKEN", "https_proxy"} & set(lines), "nothing of root's environment but what it needs"
     assert told.splitlines()[-1] == "400"
     assert not Path(lines["CREDENTIALS_DIRECTORY"]).exists()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emomusic_edge.installation.service_state import PROPERTIES, meaning_of, parse_properties
+from emomusic_edge.installation.service_state import PROPERTIES, meaning_of, parse_last_result, parse_properties
 
 
 def told(**properties: str) -> dict[str, str]:
@@ -28,7 +28,7 @@ def test_running() -> None:
         "at boot": "started",
         "it says": "10 frames/s, song 3",
         "memory": "360 MB",
-        "restarts": "2 since it was last started by hand",
+        "restarts": "2 since it was last started by hand; why: sudo emomusic-edge service logs",
     }
 
 
@@ -40,7 +40,31 @@ def test_not_installed() -> None:
 
 def test_a_user_is_told_lines_without_sudo() -> None:
     lines = dict(parse_properties("LoadState=loaded\nActiveState=failed\n", user=True).lines())
-    assert lines["to do"] == "emomusic-edge service logs --user; then: systemctl --user restart emomusic-edge"
+    assert lines["to do"] == (
+        "emomusic-edge service logs --user; "
+        "then: systemctl --user reset-failed emomusic-edge; systemctl --user restart emomusic-edge"
+    )
+
+
+def test_what_was_given_up_says_so_though_systemd_names_the_last_end_alone() -> None:
+    end = {"ActiveState": "failed", "Result": "exit-code", "ExecMainCode": "1", "ExecMainStatus": "4"}
+    assert told(**end, NRestarts="60")["because"].startswith("it failed sixty times in an hour and stays down; exit")
+    assert "sixty" not in told(**end, NRestarts="3")["because"]
+    assert "sixty" not in told(**{**end, "ExecMainStatus": "75"}, NRestarts="60")["because"]
+
+
+def test_the_watchdog_is_told_while_the_service_runs_again() -> None:
+    journal = (
+        "emomusic-edge.service: Failed with result 'signal'.\nemomusic-edge.service: Failed with result 'watchdog'.\n"
+    )
+    state = parse_properties(
+        "LoadState=loaded\nActiveState=active\nNRestarts=2\n", last_result=parse_last_result(journal)
+    )
+    assert dict(state.lines())["restarts"] == (
+        "2 since it was last started by hand; the last time because it stopped making progress and was ended by the "
+        "watchdog"
+    )
+    assert parse_last_result("") == ""
 
 
 @pytest.mark.parametrize(

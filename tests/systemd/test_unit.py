@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import fnmatch
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ from fake_root import ENVIRONMENT, Machine
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from emomusic_edge.installation import ServiceError
+from emomusic_edge.installation import ServiceError, service_state
 from emomusic_edge.installation.unit_files import packaged, quoted
 
 needs_systemd = pytest.mark.skipif(
@@ -103,12 +104,59 @@ def test_restarts_are_limited_in_the_section_that_counts() -> None:
     assert not [name for name in unit["Service"] if name.startswith("startlimit")]
     assert unit["Service"]["restart"] == "on-failure"
     assert unit["Service"]["restartpreventexitstatus"] == "75"
+    assert unit["Service"]["restartsec"] == "1", "killed, it is back within five seconds"
+    # A disk that is two minutes late is lived through where a start takes a second; a loop of a minute a turn ends.
+    burst, interval_s = int(unit["Unit"]["startlimitburst"]), int(unit["Unit"]["startlimitintervalsec"])
+    assert burst * 2 >= 120
+    assert interval_s / burst >= 60
+    assert burst == service_state._STARTS_AT_MOST
 
 
 def test_what_cuda_and_the_sound_card_need_is_left_open() -> None:
     unit = re.sub(r"^#.*$", "", packaged("emomusic-edge.service"), flags=re.MULTILINE)
     for wall in ("MemoryDenyWriteExecute", "PrivateDevices", "PrivateIPC", "ProcSubset"):
         assert wall not in unit
+
+
+# What CUDA opens on a Jetson with JetPack 6: nvgpu's own list of nodes (ioctl.c, in both of its spellings), and what a
+# trace of CUDA's start on an Orin and Ubuntu's list of an iGPU's nodes name beside them.
+NVGPU = ("power", "as", "channel", "ctrl", "ctxsw", "dbg", "prof", "prof-ctx", "prof-dev", "sched", "nvsched", "tsg")
+JETPACK_6 = (
+    *("/dev/nvmap", "/dev/host1x-fence"),
+    *(f"/dev/nvgpu/igpu0/{name}" for name in (*NVGPU, "nvsched_ctrl_fifo")),
+    *(f"/dev/nvhost-{name}-gpu" for name in (*NVGPU, "nvsched_ctrl_fifo") if name != "channel"),
+    "/dev/nvhost-gpu",
+)
+
+
+def _allowed(*names: str) -> set[str]:
+    return {word for name in names for word in re.findall(r"^DeviceAllow=(\S+) rw$", packaged(name), re.MULTILINE)}
+
+
+def test_a_jetsons_gpu_may_be_opened() -> None:
+    assert set(JETPACK_6) <= _allowed("jetson.conf")
+    # /dev/dri/renderD128 is opened too.
+    assert "char-drm" in _allowed("emomusic-edge.service")
+
+
+@pytest.mark.parametrize("group", ["host1x-fence", "nvmap", "17000000.gpu", "17000000.ga10b", "nvidia", "nvidia-uvm"])
+def test_a_node_that_comes_later_is_let_in_by_its_drivers_group(group: str) -> None:
+    allowed = _allowed("jetson.conf", "emomusic-edge.service")
+    assert any(fnmatch.fnmatchcase(f"char-{group}", pattern) for pattern in allowed)
+
+
+@pytest.mark.parametrize(
+    ("name", "modules"),
+    [
+        ("emomusic-edge.service", ["videodev", "snd", "drm"]),
+        ("jetson.conf", ["nvmap", "host1x_fence", "nvgpu", "nvidia_uvm"]),
+    ],
+)
+def test_the_drivers_come_before_their_groups_are_looked_up(name: str, modules: list[str]) -> None:
+    units = [f"modprobe@{module}.service" for module in modules]
+    for word in ("Wants", "After"):
+        lines = re.findall(rf"^{word}=(.*)$", packaged(name), re.MULTILINE)
+        assert units in [line.split() for line in lines], "by Wants=: a module that is not there must not stop it"
 
 
 # Any path in a unit file

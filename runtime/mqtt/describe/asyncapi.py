@@ -6,10 +6,13 @@ The specification: AsyncAPI 3.0.0, and its MQTT bindings 0.2.0.
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from typing import Any
 
 from emomusic_edge import __version__
 from emomusic_edge.config.mqtt import MQTT_PORT, MQTT_TLS_PORT, NODE_PATTERN
+from emomusic_edge.runtime.groups.topics import GROUP_TOPICS
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
 from emomusic_edge.runtime.mqtt.client import WILL_DELAY_S
 from emomusic_edge.runtime.mqtt.commands import COMMANDS, MAX_PAYLOAD_BYTES, CommandPayload
@@ -22,15 +25,24 @@ from emomusic_edge.runtime.mqtt.messages import (
     TOPICS,
     TopicRule,
 )
+from emomusic_edge.runtime.mqtt.publisher import MAX_CORRELATION_BYTES, MAX_TOPIC_BYTES
 
 from .samples import samples
 from .schemas import availability_schema, command_schema, definitions
 
 _BINDING_VERSION = "0.2.0"
 _SCHEMAS = "#/components/schemas/"
-_NODE = {
-    "description": f"The device's name, `mqtt.node` in its settings: {NODE_PATTERN}",
-    "examples": ["living-room"],
+_PARAMETERS: dict[str, dict[str, Any]] = {
+    "node": {
+        "description": f"The device's name, `mqtt.node` in its settings: {NODE_PATTERN}",
+        "examples": ["living-room"],
+    },
+    "command": {"enum": list(COMMANDS), "description": "The command that is answered."},
+    "group": {
+        "description": f"The group's name, `group.name` in the settings of each of its nodes: {NODE_PATTERN}",
+        "examples": ["downstairs"],
+    },
+    "run": {"description": "The run that it goes to: eight hexadecimal digits.", "examples": ["5c01a2f3"]},
 }
 
 _Json = dict[str, Any]
@@ -79,7 +91,7 @@ def _server(port: int, protocol: str, description: str) -> _Json:
             sessionExpiryInterval=WILL_DELAY_S,
             maximumPacketSize=MAX_PAYLOAD_BYTES,
             lastWill={
-                "topic": _address(AVAILABILITY.name),
+                "topic": _address(AVAILABILITY),
                 "qos": AVAILABILITY.qos,
                 "message": OFFLINE,
                 "retain": AVAILABILITY.retained,
@@ -92,23 +104,24 @@ def _server(port: int, protocol: str, description: str) -> _Json:
 
 
 def _rules() -> list[TopicRule]:
-    return [rule for rule in TOPICS if rule is not COMMAND]
+    return [rule for rule in (*TOPICS, *GROUP_TOPICS) if rule is not COMMAND]
 
 
 def _key(rule: TopicRule) -> str:
-    return "result" if rule is RESULT else rule.name
+    if rule is RESULT:
+        return "result"
+    name = rule.name.split("/")[0]
+    return f"group-{name}" if rule in GROUP_TOPICS else name
 
 
 def _told_channels() -> _Json:
     channels: _Json = {}
     for rule in _rules():
-        parameters: _Json = {"node": _NODE}
-        if rule is RESULT:
-            parameters["command"] = {"enum": list(COMMANDS), "description": "The command that is answered."}
+        address = _address(rule)
         channels[_key(rule)] = {
-            "address": _address(rule.name),
+            "address": address,
             "description": f"Told {rule.when}.",
-            "parameters": parameters,
+            "parameters": {name: _PARAMETERS[name] for name in re.findall(r"{(\w+)}", address)},
             "messages": {_key(rule): {"$ref": f"#/components/messages/{_key(rule)}"}},
         }
     return channels
@@ -147,7 +160,7 @@ def _told_messages() -> _Json:
             "payload": {"$ref": f"{_SCHEMAS}{rule.model.__name__}"},
             "examples": [
                 {"summary": sample.caption.rstrip(":"), "payload": json.loads(sample.message.payload())}
-                for sample in samples()[rule.name]
+                for sample in samples()[rule.address]
             ],
         }
     messages["result"]["correlationId"] = _CORRELATION
@@ -156,6 +169,7 @@ def _told_messages() -> _Json:
 
 # What may be asked
 
+_ANSWERED_ON = "^emomusic/[^/+#]+/([^+#]*/)?result$"
 _CORRELATION = {
     "description": "MQTT 5's correlation data: the answer carries that of its command.",
     "location": "$message.header#/correlationData",
@@ -165,8 +179,8 @@ _CORRELATION = {
 def _command_channels() -> _Json:
     return {
         f"cmd-{name}": {
-            "address": _address(f"cmd/{name}"),
-            "parameters": {"node": _NODE},
+            "address": _address(replace(COMMAND, name=f"cmd/{name}")),
+            "parameters": {"node": _PARAMETERS["node"]},
             "messages": {name: {"$ref": f"#/components/messages/cmd-{name}"}},
         }
         for name in COMMANDS
@@ -202,10 +216,16 @@ def _command_messages() -> _Json:
             "payload": command_schema(payload, schemas[model], whole_as={"$ref": f"{_SCHEMAS}{model}"}),
             "correlationId": _CORRELATION,
             "bindings": _binding(
-                correlationData={"type": "string", "description": "Comes back with the answer (MQTT 5)."},
+                correlationData={
+                    "type": "string",
+                    "description": f"Comes back with the answer (MQTT 5), up to {MAX_CORRELATION_BYTES} bytes.",
+                },
                 responseTopic={
                     "type": "string",
-                    "description": "Where the answer is awaited (MQTT 5); without one it comes on the result channel.",
+                    "pattern": _ANSWERED_ON,
+                    "description": "Where the answer is awaited (MQTT 5): under the device's own `emomusic/{node}/`, "
+                    f"with `result` as the last level, {MAX_TOPIC_BYTES} bytes at most. For any other, and without "
+                    "one, it comes on the result channel, with the correlation data all the same.",
                 },
             ),
             "examples": [{"payload": _as_value(example)} for example in payload.examples],
@@ -228,8 +248,8 @@ def _as_value(example: str) -> object:
 # What all share
 
 
-def _address(name: str) -> str:
-    return "emomusic/{node}/" + name.replace("<name>", "{command}")
+def _address(rule: TopicRule) -> str:
+    return re.sub(r"<(\w+)>", r"{\1}", rule.address.replace("<name>", "{command}"))
 
 
 def _operation_binding(rule: TopicRule) -> _Json:

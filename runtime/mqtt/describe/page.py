@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 
 from emomusic_edge.config.describe import known_settings
+from emomusic_edge.runtime.groups.topics import GROUP_TOPICS
 from emomusic_edge.runtime.mqtt.commands import COMMANDS
 from emomusic_edge.runtime.mqtt.messages import CLAIM, HEALTH, MUSIC, RESULT, STATE, TOPICS, TopicRule
 
@@ -24,7 +25,7 @@ def mqtt_markdown() -> str:
     return "\n".join(
         [
             prose.HEAD,
-            *("## Topics", "", *_topics(), "", prose.AFTER_TOPICS),
+            *("## Topics", "", *_topics(TOPICS), "", prose.AFTER_TOPICS),
             *("## What the device tells", ""),
             *("### availability", "", prose.AVAILABILITY),
             *("### state", "", *_message(STATE)),
@@ -33,15 +34,17 @@ def mqtt_markdown() -> str:
             *("## Commands", "", prose.COMMANDS, *_commands(), "", prose.ANSWERS),
             *("### result", "", *_message(RESULT), prose.REFUSALS),
             *("## Two devices with one name", "", prose.CLAIM, "### claim", "", *_message(CLAIM)),
+            *("## Rooms that play together", "", prose.GROUPS, *_topics(GROUP_TOPICS), ""),
+            *(line for rule in GROUP_TOPICS for line in (f"### {rule.name.split('/')[0]}", "", *_message(rule))),
             *("## The way to the broker", "", prose.WAY, *_settings(), "", prose.AFTER_WAY),
             *("## When nothing comes", "", *_troubles(), ""),
         ]
     )
 
 
-def _topics() -> Iterator[str]:
+def _topics(rules: Iterable[TopicRule]) -> Iterator[str]:
     yield from _head("topic", "direction", "QoS", "retained", "expiry", "when")
-    for rule in TOPICS:
+    for rule in rules:
         yield _row(
             f"`{rule.name}`",
             _DIRECTIONS[rule.direction],
@@ -59,7 +62,7 @@ def _message(rule: TopicRule) -> Iterator[str]:
     for names, row in _merged(field_rows(rule.model)):
         yield _row(", ".join(f"`{name}`" for name in names), row.kind, row.meaning)
     yield ""
-    for sample in samples()[rule.name]:
+    for sample in samples()[rule.address]:
         yield from (sample.caption, "", "```json", _pretty(json.loads(sample.message.payload())), "```", "")
 
 

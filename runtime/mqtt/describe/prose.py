@@ -5,6 +5,7 @@ from __future__ import annotations
 from emomusic_edge.runtime.mqtt.commands import MAX_PAYLOAD_BYTES
 from emomusic_edge.runtime.mqtt.inbox import MAX_WAITING_COMMANDS, CommandRate
 from emomusic_edge.runtime.mqtt.messages import EXPIRY_S
+from emomusic_edge.runtime.mqtt.publisher import MAX_CORRELATION_BYTES, MAX_TOPIC_BYTES
 
 _RATE = CommandRate()
 
@@ -81,12 +82,14 @@ COMMANDS = """\
 The payload is JSON, or for commands of one value the bare value. Send with QoS 1 what must not be lost.
 """
 
-ANSWERS = """\
-Each command is answered on `cmd/<name>/result`. If it carries a response topic (MQTT 5), the answer goes there instead,
-with the command's correlation data, so that a program knows which of its commands it belongs to.
+ANSWERS = f"""\
+Each command is answered on `cmd/<name>/result`. If it carries a response topic (MQTT 5), the answer goes there instead.
+Either way it carries the command's correlation data, up to {MAX_CORRELATION_BYTES} bytes of it, so that a program knows
+which of its commands it belongs to. Longer correlation data is left out.
 
-A response topic must stand under the device's own `emomusic/<node>/`, with `result` as its last level: who may send
-commands must not have the device speak anywhere else. For any other the answer comes on `cmd/<name>/result`.
+A response topic must stand under the device's own `emomusic/<node>/`, with `result` as its last level and at most
+{MAX_TOPIC_BYTES} bytes: who may send commands must not have the device speak anywhere else. For any other the answer
+comes on `cmd/<name>/result`.
 
 `ok` means understood; it is done within the next step, a tenth of a second later.
 """
@@ -107,6 +110,16 @@ CLAIM = """\
 Every run tells on `claim` which run it is. Two runs that bear the same `mqtt.node` hear each other there: the one that
 has run for less time stops with a clear reason (exit code 75), so that two devices never mix their words. The device
 also hears its own claim come back; where it does not, the broker's access list is in the way, and the log says so.
+"""
+
+GROUPS = """\
+Nodes of a group speak to each other under `emomusic-group/<group>/`, where `<group>` is the name you gave it
+(`group.name`). A node that is in none neither speaks nor listens there. What it is for, and how it works:
+[groups.md](groups.md). Listen if you like; you need not send anything here.
+
+`<run>` is one run of one node, by eight hexadecimal digits. These messages may hold fields that a node does not know:
+it passes them over, as a newer one may speak in the same group. A feeling can be read from `plan`, which is why it is
+never retained.
 """
 
 WAY = """\
@@ -130,17 +143,20 @@ pattern readwrite emomusic/%u/#
 # what it needs to be found by Home Assistant
 pattern read homeassistant/status
 pattern readwrite homeassistant/device/%u/#
-# groups: leave this line out if you have none
-pattern readwrite emomusic-group/#
 
 user homeassistant
 topic readwrite emomusic/#
 topic readwrite homeassistant/#
+
+# groups: only if you have some. For each device of a group these two lines, without the #:
+#user living-room
+#topic readwrite emomusic-group/downstairs/#
 ```
 
 `%u` keeps devices apart, but rooms of a group trust each other: whoever may write to a group's topics can lead it, and
-whoever may read them learns what mood it plays to. The line lets every login do both. Where others than your devices
-log in, name the devices of each group instead ([groups.md](groups.md)).
+whoever may read them learns what mood it plays to, which follows from what its cameras saw. So these topics are open to
+nobody until you name the devices of each group, and only devices: neither Home Assistant nor `fleet` needs them
+([groups.md](groups.md)).
 
 Another `mqtt.node` is another login here. Leave `mqtt.device_id` as it is, and allow the new login what stands under
 the old id (`topic readwrite homeassistant/device/living-room/#`): the entities then stay. The former name's

@@ -21,6 +21,11 @@ from emomusic_edge.contracts import (
     StateSnapshot,
     ValenceArousal,
 )
+from emomusic_edge.runtime.groups.companion import SharedSong
+from emomusic_edge.runtime.groups.election import Claim
+from emomusic_edge.runtime.groups.following import Plan
+from emomusic_edge.runtime.groups.messages import AnswerMessage, AskMessage, LeaderMessage, PlanMessage, SkipMessage
+from emomusic_edge.runtime.groups.topics import ANSWER, ASK, LEADER, PLAN, SKIP
 from emomusic_edge.runtime.mqtt.commands import CommandError, parse_command
 from emomusic_edge.runtime.mqtt.messages import (
     CLAIM,
@@ -55,14 +60,16 @@ _SONG = Segment(
 )
 _MEAN = ValenceArousal(1.42, 1.8)
 _ONE = ValenceArousal(1.0, 1.0)
+# In the median of the demo's clip, by the starter models.
+_VARIANCE = ValenceArousal(0.8556, 1.2455)
 _WATCHING = StateSnapshot(
     seq=610,
     t_s=61.0,
     mode=Mode.MIRROR,
     face=FaceBox(212, 96, 140, 140, 0.934),
     face_count=1,
-    fused=FusedAffect(_MEAN, ValenceArousal(0.0961, 0.1369), {"face": _ONE, "scene": _ONE}),
-    stable=StableAffect(_MEAN, ValenceArousal(0.0961, 0.1369), (False, False), 0.1),
+    fused=FusedAffect(_MEAN, _VARIANCE, {"face": _ONE, "scene": _ONE}),
+    stable=StableAffect(_MEAN, _VARIANCE, (False, False), 0.1),
     mood=mood_label(_MEAN),
     target=ValenceArousal(0.25, -0.06),
     chosen=_SONG,
@@ -78,6 +85,8 @@ _GUIDING = replace(
     target=ValenceArousal(0.3, 0.0),
     path=GuideStatus((ValenceArousal(-0.4, 0.2), ValenceArousal(-0.05, 0.1), ValenceArousal(0.3, 0.0)), 1),
 )
+_LEADING, _FOLLOWING = "5c01a2f3", "91b0c4d2"
+_PLAN = Plan(ValenceArousal(0.21, -0.1), SharedSong("745", 20.0, 45.0, 8123.4, at_once=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,7 @@ class Sample:
 
 
 def samples() -> Mapping[str, tuple[Sample, ...]]:
-    """At least one message for each topic that carries JSON, by the topic's name."""
+    """At least one message for each topic that carries JSON, by its address."""
     later = _AT + timedelta(seconds=143)
     starting = StateSnapshot(seq=0, t_s=0.0, mode=Mode.MIRROR, frames_per_second=9.8, latency_ms=38.0)
     paused = replace(
@@ -110,30 +119,38 @@ def samples() -> Mapping[str, tuple[Sample, ...]]:
     )
     plain = replace(_FACTS, allow_plaintext=True, plaintext_leaves=True)
     return {
-        STATE.name: (
+        STATE.address: (
             Sample("Somebody is seen:", state_message(_WATCHING, _AT)),
             Sample(
                 "Before the first clear picture there is no feeling to tell, and none is invented:",
                 state_message(starting, _AT - timedelta(seconds=60)),
             ),
         ),
-        MUSIC.name: (
+        MUSIC.address: (
             Sample("A song plays:", music_message(_WATCHING, _AT)),
             Sample("In mode `guide`, `path` tells the way:", music_message(_GUIDING, _AT)),
             Sample("Nothing plays:", music_message(paused, _AT)),
         ),
-        HEALTH.name: (
+        HEALTH.address: (
             Sample("All is well:", health_message(_WATCHING, _AT, _FACTS, LineNow(61.0))),
             Sample(
                 "Two parts are broken, and the line is not encrypted:",
                 health_message(ailing, later, plain, LineNow(204.0)),
             ),
         ),
-        RESULT.name: (
+        RESULT.address: (
             Sample("Taken:", ResultMessage(at=_AT, ok=True, reason="")),
             Sample("Refused:", ResultMessage(at=later, ok=False, reason=_refusal())),
         ),
-        CLAIM.name: (Sample("One run:", ClaimMessage(run="5f0c19ae", uptime_s=61.0)),),
+        CLAIM.address: (Sample("One run:", ClaimMessage(run="5f0c19ae", uptime_s=61.0)),),
+        LEADER.address: (Sample("The kitchen leads:", LeaderMessage.of(Claim(_LEADING, "kitchen", 3))),),
+        PLAN.address: (
+            Sample("It plays a song to the mood it sees:", PlanMessage.of(_LEADING, _PLAN)),
+            Sample("It seeks nothing, as nobody is seen:", PlanMessage.of(_LEADING, Plan(None, None))),
+        ),
+        ASK.address: (Sample("On `ask/5c01a2f3`:", AskMessage(run=_FOLLOWING, question=7)),),
+        ANSWER.address: (Sample("On `answer/91b0c4d2`:", AnswerMessage(run=_LEADING, question=7, clock_s=8120.13)),),
+        SKIP.address: (Sample("On `skip/5c01a2f3`:", SkipMessage(run=_FOLLOWING)),),
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydantic.json_schema import JsonSchemaMode, JsonSchemaValue, models_json_schema
 
+from emomusic_edge.runtime.groups.topics import GROUP_TOPICS
 from emomusic_edge.runtime.mqtt.commands import COMMANDS, CommandPayload
 from emomusic_edge.runtime.mqtt.messages import AVAILABILITY, OFFLINE, ONLINE, TOPICS, Message
 
@@ -30,11 +31,14 @@ class FieldRow:
 
 
 def message_schemas() -> dict[str, JsonSchemaValue]:
-    """The JSON Schema (draft 2020-12) of each topic's payload, by the name of the topic."""
+    """The JSON Schema (draft 2020-12) of each topic's payload, by its name; of a group's topics by the full one."""
     schemas: dict[str, JsonSchemaValue] = {AVAILABILITY.name: availability_schema()}
     for rule in TOPICS:
         if rule.model is not None:
             schemas[rule.name] = rule.model.model_json_schema(mode="serialization")
+    for rule in GROUP_TOPICS:
+        if rule.model is not None:
+            schemas[rule.address] = rule.model.model_json_schema(mode="serialization")
     for name, payload in COMMANDS.items():
         whole = payload.model_json_schema()
         inner = {"$defs": whole.pop("$defs")} if "$defs" in whole else {}
@@ -49,7 +53,7 @@ def definitions(ref_template: str) -> dict[str, JsonSchemaValue]:
         ref_template: how one refers to another, e.g. `#/components/schemas/{model}`.
     """
     told: list[tuple[type[Message], JsonSchemaMode]] = [
-        (rule.model, "serialization") for rule in TOPICS if rule.model is not None
+        (rule.model, "serialization") for rule in (*TOPICS, *GROUP_TOPICS) if rule.model is not None
     ]
     asked: list[tuple[type[Message], JsonSchemaMode]] = [(payload, "validation") for payload in COMMANDS.values()]
     _, schema = models_json_schema([*told, *asked], ref_template=ref_template)
@@ -122,10 +126,11 @@ def _kind(field: JsonSchemaValue, definitions: Mapping[str, JsonSchemaValue]) ->
 
 
 def _bounds(schema: JsonSchemaValue) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
+    # All digits: a bound that is rounded is no bound.
+    low, high = (None if bound is None else f"{bound:.15g}" for bound in map(schema.get, ("minimum", "maximum")))
     if low is not None and high is not None:
-        return f", {low:g} to {high:g}"
-    return "" if low is None else f", {low:g} or more"
+        return f", {low} to {high}"
+    return "" if low is None else f", {low} or more"
 
 
 def _not_null(field: JsonSchemaValue) -> JsonSchemaValue:

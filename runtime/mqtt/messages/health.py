@@ -16,8 +16,18 @@ from .facts import DeviceFacts
 PLAINTEXT_NOTICE = "feelings cross the network unencrypted (mqtt.allow_plaintext)"
 
 
+class WorkReading(Message):
+    """How the work goes at the moment; `state` tells the same more often."""
+
+    frames_per_second: Annotated[NotNegative, Field(description="Pictures worked on a second, over the last seconds.")]
+    latency_ms: Annotated[
+        NotNegative,
+        Field(description="Milliseconds from the newest picture's capture to the end of its work, to the whole one."),
+    ]
+
+
 class PaceReading(Message):
-    """How fast the device works, and why not faster; a limit is no fault."""
+    """How fast the device may work, and why not faster; a limit is no fault."""
 
     frames_per_second: Annotated[
         NotNegative, Field(description="Pictures a second it works on, where the camera gives as many.")
@@ -102,7 +112,8 @@ class HealthMessage(Message):
         BrokerReading | None, Field(description="The line that this message came over; null where it is not known.")
     ]
     thermal: Annotated[ThermalReading, Field(description="How warm the device is.")]
-    pace: Annotated[PaceReading | None, Field(description="How fast it works; null before that is known.")]
+    work: Annotated[WorkReading, Field(description="How the work goes at the moment.")]
+    pace: Annotated[PaceReading | None, Field(description="How fast it may work; null before that is known.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +159,10 @@ def health_message(
         audio=AudioReading(muted=snapshot.playback.muted, volume=round(snapshot.playback.volume, 3)),
         broker=None if facts is None else _broker(facts),
         thermal=ThermalReading(temperature_c=temperature_c),
+        work=WorkReading(
+            frames_per_second=round(snapshot.frames_per_second, 1),
+            latency_ms=round(snapshot.latency_ms, 0),
+        ),
         pace=None if pace is None else _pace(pace),
     )
 

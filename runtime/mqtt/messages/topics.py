@@ -1,4 +1,7 @@
-"""The topics under `emomusic/<node>/`: which way each goes, what is kept, and the model of its payload."""
+"""The topics under `emomusic/<node>/`: which way each goes, what is kept, and the model of its payload.
+
+Those of a group are told in the same terms: runtime/groups/topics.py.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,10 @@ EXPIRY_S = 30
 
 @dataclass(frozen=True, slots=True)
 class TopicRule:
-    """How one of the topics under `emomusic/<node>/` behaves.
+    """How one of the topics behaves.
 
     Attributes:
-        name: the part after `emomusic/<node>/`.
+        name: the part after the root.
         qos: 0 (told once, may be lost) or 1 (told until the broker has it).
         retained: whether the broker keeps the last message. Never for what a feeling can be read from: a retained
             message stays in plaintext in the broker's database.
@@ -33,6 +36,7 @@ class TopicRule:
         direction: `from` the device, `to` it, or `both`.
         when: when it is told, in a few words for a person.
         model: of the payload; None where it is plain text, or differs by command.
+        root: what stands before the name; `<node>` and other names in angles stand for any.
     """
 
     name: str
@@ -42,6 +46,12 @@ class TopicRule:
     direction: Literal["from", "to", "both"] = "from"
     when: str = ""
     model: type[Message] | None = None
+    root: str = "emomusic/<node>"
+
+    @property
+    def address(self) -> str:
+        """The full topic, with names in angles for what differs."""
+        return f"{self.root}/{self.name}"
 
 
 AVAILABILITY = TopicRule(

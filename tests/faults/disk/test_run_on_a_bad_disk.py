@@ -151,5 +151,5 @@ def test_twenty_of_each_kind(room: ClosedRoom, disk: SmallDisk, listener: Listen
             f"{kind}: {len(seconds)} times, back p50 {statistics.median(seconds):.1f} s, p95 {p95_s:.1f} s, "
             f"max {max(seconds):.1f} s\n"
         )
-        assert p95_s <= 2 * GOAL_S, "the goal, with the slack of a busy machine"
+        assert p95_s <= GOAL_S * float(os.environ.get("FAULTS_SLACK", "1"))
     ended_well(room, disk, run)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from emomusic_edge.runtime.app import models as composition
 from emomusic_edge.runtime.engines import cpu_fallback
 from emomusic_edge.runtime.engines.choose import CPU_PROVIDER, CUDA_PROVIDER
 from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
+from emomusic_edge.runtime.mqtt.messages import DeviceFacts, health_message
 
 WORDS = (
     "[ONNXRuntimeError] : 1 : FAIL : CUDA failure 719: unspecified launch failure ; GPU=0 ; hostname=room ; "
@@ -71,8 +73,14 @@ def lost(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 @pytest.fixture
+def facts() -> list[DeviceFacts]:
+    """Of the run, as it tells them to `health`."""
+    return []
+
+
+@pytest.fixture
 def told(
-    starter_layout: DataLayout, material: Material, tmp_path: Path, lost: threading.Event
+    starter_layout: DataLayout, material: Material, tmp_path: Path, lost: threading.Event, facts: list[DeviceFacts]
 ) -> Iterator[list[StateSnapshot]]:
     """What a run tells, from its first song on."""
     layout = own_layout(starter_layout, tmp_path / "data")
@@ -91,6 +99,7 @@ def told(
     app = App(settings, RunPlan(stop=stop, loop=True))
     assert set(app.models.providers.values()) == {CUDA_PROVIDER}
     app.observe(snapshots.append)
+    facts.append(app._facts())
     thread = threading.Thread(target=app.run)
     thread.start()
     try:
@@ -105,13 +114,20 @@ def newest(told: list[StateSnapshot], word: str) -> bool:
     return word in told[-1].reasons.get("models", "")
 
 
+def providers(facts: list[DeviceFacts], snapshot: StateSnapshot) -> set[str]:
+    """What `health` would say that the models run on."""
+    told = health_message(snapshot, datetime.now(timezone.utc), facts[0])
+    return {model.provider for model in told.models.values()}
+
+
 def test_a_lost_gpu_is_told_and_the_models_go_on_on_the_cpu(
-    told: list[StateSnapshot], lost: threading.Event, monkeypatch: pytest.MonkeyPatch
+    told: list[StateSnapshot], facts: list[DeviceFacts], lost: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = threading.Event()
     fall = cpu_fallback.CpuFallback._fall
     monkeypatch.setattr(cpu_fallback.CpuFallback, "_fall", lambda self, reason: (gate.wait(), fall(self, reason)))
     wait_for(lambda: not told[-1].reasons and told[-1].estimates, "estimates on the GPU")
+    assert providers(facts, told[-1]) == {CUDA_PROVIDER}
     lost.set()
     lost_at = len(told)
     wait_for(lambda: newest(told, "CUDA failure 719"), "the failure to be told")
@@ -121,6 +137,8 @@ def test_a_lost_gpu_is_told_and_the_models_go_on_on_the_cpu(
     # A face too: the detector has found the CPU as well.
     sources = {"face", "scene"}
     wait_for(lambda: {one.source for one in told[-1].estimates} == sources, "estimates on the CPU")
+    wait_for(lambda: newest(told, "the face detector"), "the detector's fall to be told")
+    assert providers(facts, told[-1]) == {CPU_PROVIDER}
     since = told[lost_at:]
     assert all(s.playback.segment is not None for s in since)
     moments = [(s.playback.segment, s.playback.position_s) for s in since]

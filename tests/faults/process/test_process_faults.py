@@ -1,7 +1,7 @@
 """Faults of the process itself: how it ends, what it lives through, what the service manager is told meanwhile.
 
 One of each that is quick runs with every `make test`; `make faults` does twenty of each (FAULTS=5 fewer, FAULTS_SEED=7
-others) and prints how fast each heals.
+others) and prints how fast each heals. FAULTS_SLACK=3 is for a machine that other work shares.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ TIMES = min(int(os.environ.get("FAULTS", "20")), 20)
 END_S = 3.0
 """What is promised for SIGTERM; held by the median, since these machines are busy, and with slack by each."""
 SLACK = 3.0
+SHARED = float(os.environ.get("FAULTS_SLACK", "1"))
+"""What the goals are multiplied with in the twenty of each; above 1 only where other work shares the machine."""
 GOAL_S, SOUND_GOAL_S = 5.0, 10.0
 QUICK = ("wall clock stepped", "error in thread mixer", "model hangs")
 CLOCK = REPO / "tests" / "faults" / "mqtt" / "jumping_clock.c"
@@ -168,8 +170,7 @@ def test_lived_through_again_and_again(name: str, run: Run) -> None:
         times_s.append(well(run, LIVED_THROUGH[name](run, random.Random(f"{SEED} {name} {number}"))))
     told(name, times_s)
     goal_s = SOUND_GOAL_S if "sound" in name or "player" in name else GOAL_S
-    assert np.median(times_s) < goal_s
-    assert np.percentile(times_s, 95) < SLACK * goal_s
+    assert np.percentile(times_s, 95) <= SHARED * goal_s
     assert run.end() < SLACK * END_S
     assert run.process.returncode == 0
 
@@ -179,13 +180,15 @@ def test_lived_through_again_and_again(name: str, run: Run) -> None:
 def test_ended_again_and_again(name: str, house: House) -> None:
     times_s = [end(house, name, random.Random(f"{SEED} {name} {number}")) for number in range(TIMES)]
     told(f"ended: {name}", times_s)
-    assert np.median(times_s) < END_S
-    assert max(times_s) < SLACK * END_S
+    assert max(times_s) < SHARED * END_S
 
 
 @pytest.mark.faults
 def test_killed_and_started_again_and_again(house: House) -> None:
-    times_s = []
+    # systemd waits so long before it starts the next; here the next is started by hand.
+    unit = (REPO / "systemd" / "emomusic-edge.service").read_text()
+    restart_s = float(unit.partition("\nRestartSec=")[2].partition("\n")[0])
+    times_s: list[float] = []
     for _ in range(TIMES):
         run = house.run().playing()
         children = run.children()
@@ -193,14 +196,13 @@ def test_killed_and_started_again_and_again(house: House) -> None:
         assert_gone(run, children)
         fresh = house.run()
         try:
-            times_s.append(fresh.playing() and time.monotonic() - fresh.started_s)
+            times_s.append(restart_s + (fresh.playing() and time.monotonic() - fresh.started_s))
             fresh.end()
         finally:
             fresh.kill()
             run.kill()
-    told("killed, from the start of the next", times_s)
-    assert np.median(times_s) < GOAL_S
-    assert np.percentile(times_s, 95) < SLACK * GOAL_S
+    told("killed, with the RestartSec of the unit", times_s)
+    assert np.percentile(times_s, 95) <= SHARED * GOAL_S
 
 
 def strike_the_loop(run: Run) -> None:
@@ -230,8 +232,7 @@ def test_an_error_nobody_foresaw_in_the_loop_ends_the_run_in_order(house: House)
         finally:
             run.kill()
     told("error in the loop: exit code 70", times_s)
-    assert np.median(times_s) < END_S
-    assert max(times_s) < SLACK * END_S
+    assert max(times_s) < SHARED * END_S
 
 
 @pytest.mark.faults

@@ -38,6 +38,7 @@ def test_no_joint_is_a_gap_or_a_step(songs: list[Segment], seconds: float) -> No
     session = Session(songs)
     session.run(seconds, seed=3)
     assert session.joints > seconds / 12
+    assert session.file_ends > seconds / 100
     assert longest_gap_ms(session) <= 20.0
     assert largest_step_db(session) <= 6.0
     assert session.player.failures() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,8 @@ pytestmark = [
 ]
 
 RECOVERED_WITHIN_S = 10.0
+# Twice that on a machine that does other things meanwhile; `make bench-playback` holds it to the promise itself.
+SLACK = 1 if os.environ.get("QUIET_MACHINE") else 2
 
 
 @pytest.fixture
@@ -75,7 +78,6 @@ while True:
     (loss, missed_at_s), *_, (_, found_at_s) = told()[before:]
     print(f"missed after {missed_at_s - killed_at_s:.2f} s; found {found_at_s - started_at_s:.2f} s and")  # noqa: T201
     print(f"heard {heard_at_s - started_at_s:.2f} s after the server was back")  # noqa: T201
-    # What is promised is a duration; twice that for a machine that does other things meanwhile.
     assert loss == "muted"
-    assert missed_at_s - killed_at_s < 2 * RECOVERED_WITHIN_S
-    assert heard_at_s - started_at_s < 2 * RECOVERED_WITHIN_S
+    assert missed_at_s - killed_at_s < SLACK * RECOVERED_WITHIN_S
+    assert heard_at_s - started_at_s < SLACK * RECOVERED_WITHIN_S

@@ -37,6 +37,7 @@ PIPELINE = PipelineResult(
     age_ms=(20.0, 22.0),
     seconds=2.0,
     dropped=3,
+    noise=noise_verdict([1.0] * 20),
 )
 
 

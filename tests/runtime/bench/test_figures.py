@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emomusic_edge.runtime.bench.figures import latency_figures, ratio_of_medians
+from emomusic_edge.runtime.bench.figures import latency_figures, ratio_apart, ratio_of_medians
 from emomusic_edge.runtime.bench.noise import NOISE_BOUND, FixedWork, noise_verdict
 from emomusic_edge.runtime.bench.schedule import turns
 
@@ -52,7 +52,7 @@ def test_of_two_cases_each_comes_first_as_often() -> None:
     ("slow", "trusted"), [(1.0, True), (NOISE_BOUND, True), (NOISE_BOUND + 0.01, False), (3.0, False)]
 )
 def test_the_machine_is_quiet_up_to_the_bound(slow: float, trusted: bool) -> None:
-    verdict = noise_verdict([1.0] * 80 + [slow] * 20)
+    verdict = noise_verdict([*[1.0] * 4, slow] * 20)
     assert verdict.trusted == trusted
     assert verdict.spread == pytest.approx(slow)
     assert ("TOO NOISY TO TRUST" in verdict.told) != trusted
@@ -72,3 +72,25 @@ def test_too_few_timings_are_never_trusted() -> None:
     assert not verdict.trusted
     assert verdict.spread is None
     assert "at least 10 needed" in verdict.told
+
+
+def test_a_clock_that_sinks_slowly_is_no_quiet_machine() -> None:
+    """Spread alone does not see it: 8 % over the whole run."""
+    sinking = np.linspace(3.0, 3.24, 100).tolist()
+    verdict = noise_verdict(sinking)
+    assert verdict.spread is not None
+    assert verdict.spread <= verdict.bound
+    assert not verdict.trusted
+    assert "at the end 1.06 times as long" in verdict.told
+    assert noise_verdict(np.linspace(3.0, 3.1, 100).tolist()).trusted
+
+
+def test_a_ratio_of_separate_runs_has_the_wider_interval() -> None:
+    """What slowed A and B alike cancels only where they ran side by side."""
+    random = np.random.default_rng(0)
+    drift = np.linspace(1.0, 2.0, 20)[:, None]
+    a = (drift * random.normal(2.0, 0.02, (20, 9))).tolist()
+    b = (drift * random.normal(1.0, 0.02, (20, 9))).tolist()
+    together, apart = ratio_of_medians(a, b), ratio_apart(a, b[:15])
+    assert apart.low < together.low < 2.0 < together.high < apart.high
+    assert ratio_apart(a, b).ratio == together.ratio

@@ -58,18 +58,18 @@ def test_cases_take_turns_and_the_fixed_work_stands_before_each(fake: FakeTime) 
 
 def test_time_ends_it_after_a_whole_pair_of_rounds(fake: FakeTime) -> None:
     seen: list[tuple[int, int]] = []
-    between: list[float] = []
+    after: list[int] = []
     timings = measured(
         fake,
         [fake.work("a", 1.0)],
         Effort(rounds=100, seconds=5.0, turn_s=0.1),
         progress=lambda done, total: seen.append((done, total)),
-        between=lambda: between.append(fake.now_s),
+        after_turn=after.append,
     )
     # a turn is the fixed work, a run not counted and one counted: 2.001 s
     assert len(timings.rounds_ms[0]) == 4
     assert seen == [(1, 100), (2, 100), (3, 100), (4, 100)]
-    assert len(between) == 4
+    assert after == [0] * 4
     assert timings.seconds == pytest.approx(8.004)
 
 

@@ -39,12 +39,13 @@ class FakeRun:
 
 def test_stages_come_from_the_fast_run_age_and_drops_from_real_time() -> None:
     runs: list[FakeRun] = []
+    calls: list[str] = []
 
     def make(fast: bool, stop: threading.Event) -> FakeRun:
         runs.append(FakeRun(fast, stop))
         return runs[-1]
 
-    told = measure_pipeline("clip.mp4", make, seconds=60.0)
+    told = measure_pipeline("clip.mp4", make, 60.0, lambda: calls.append("fixed"), lambda: calls.append("sample"))
     assert [run.fast for run in runs] == [True, False]
     assert told.notice == "Random weights."
     assert told.work_ms == (8.0,) * 3
@@ -53,6 +54,9 @@ def test_stages_come_from_the_fast_run_age_and_drops_from_real_time() -> None:
     assert told.frame_ms == pytest.approx(10.0)
     assert (told.seconds, told.dropped) == (1.0, 7)
     assert list(neither_ms(told)) == pytest.approx([1.0] * 3)
+    # five timings, and one not counted, before and after each run; a sample after each frame in real time
+    assert calls == ["fixed"] * 18 + ["sample"] * 3 + ["fixed"] * 6
+    assert told.noise.timings == 20
 
 
 def test_real_time_is_stopped_after_its_seconds() -> None:
@@ -62,4 +66,4 @@ def test_real_time_is_stopped_after_its_seconds() -> None:
                 assert self.stop.wait(30.0)
             return super().run()
 
-    assert measure_pipeline("clip.mp4", Endless, seconds=0.01).dropped == 7
+    assert measure_pipeline("clip.mp4", Endless, 0.01, lambda: None).dropped == 7

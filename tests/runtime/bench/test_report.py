@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reports import PIPELINE, report, result
+from reports import MACHINE, PIPELINE, report, result
 from rich.console import Console
 
 from emomusic_edge.errors import ConfigError
@@ -13,10 +13,13 @@ from emomusic_edge.runtime.bench.compare import (
     check_alike,
     compare_cases,
     compare_machines,
+    compare_pipelines,
+    conditions,
     difference,
     machine_differences,
     parse_side,
 )
+from emomusic_edge.runtime.bench.jetson import JetsonFigures
 from emomusic_edge.runtime.bench.noise import noise_verdict
 from emomusic_edge.runtime.bench.pipeline import neither_ms
 from emomusic_edge.runtime.bench.report import read_report, write_report
@@ -37,7 +40,7 @@ def test_the_file_names_what_a_figure_must_be_read_with(tmp_path: Path) -> None:
     file = tmp_path / "here.json"
     write_report(file, report(result(2.0)))
     told = json.loads(file.read_text())
-    assert told["schema_version"] == 1
+    assert told["schema_version"] == 2
     assert told["machine"].keys() >= {"cpu", "cores", "governor", "load_before", "python", "packages"}
     assert told["cases"][0]["case"]["provider"] == "CPUExecutionProvider"
     assert told.keys() >= {"threads", "noise", "created_at", "jetson", "absent"}
@@ -46,7 +49,7 @@ def test_the_file_names_what_a_figure_must_be_read_with(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"schema_version": 2}, "schema version 2, this program reads 1"),
+        ({"schema_version": 1}, "schema version 1, this program reads 2"),
         ({"threads": "many"}, "no benchmark's file: threads"),
         ({"more": 1}, "no benchmark's file: more"),
     ],
@@ -227,3 +230,41 @@ def test_a_table_fits_a_terminal() -> None:
     assert "times as long as" in text
     assert "neither model nor detector" in text
     assert "not measured: CUDA: none" in text
+
+
+def test_the_clip_has_a_verdict_of_its_own() -> None:
+    noisy = PIPELINE.model_copy(update={"noise": noise_verdict([1.0, 2.0] * 10)})
+    text = shown(report_view(report(result(2.0), pipeline=noisy)))
+    assert "The turns: Quiet enough" in text
+    assert "The clip: TOO NOISY TO TRUST" in text
+
+
+def test_the_way_of_a_frame_is_held_side_by_side_on_the_same_clip_alone() -> None:
+    slower = PIPELINE.model_copy(update={"stages_ms": {**PIPELINE.stages_ms, "scene": (4.0, 4.0)}})
+    a, b = report(result(2.0), pipeline=PIPELINE), report(result(2.0), pipeline=slower)
+    stages, why_not = compare_pipelines(a, b)
+    assert why_not == ""
+    found = {row.stage: row.spread for row in stages}
+    assert (found["scene"].ratio, found["detect"].ratio) == (0.5, 1.0)
+    assert found["scene"].low <= 0.5 <= found["scene"].high
+    assert {"the whole step", "age of the picture, in real time"} <= found.keys()
+    assert "A against B: the way of a frame on clip.mp4" in shown(machines_view(a, b, []))
+    other = report(result(2.0), pipeline=PIPELINE.model_copy(update={"clip": "other.mp4"}))
+    assert compare_pipelines(a, other) == ([], "the way of a frame: other clip: clip.mp4 on A, other.mp4 on B")
+    assert compare_pipelines(a, report(result(2.0))) == ([], "the way of a frame: B has none")
+    assert compare_pipelines(report(), report()) == ([], "")
+
+
+def test_what_else_differs_is_named_and_no_reason_to_refuse() -> None:
+    machine = MACHINE.model_copy(update={"governor": "schedutil", "packages": {"numpy": "2.4.6", "CUDA": "12.6"}})
+    board = JetsonFigures(readings=1, power_w=7.0, hottest_c=50.0, gpu_mhz=600.0, cpu_mhz=1400.0, power_model="15W")
+    a, b = report(result(2.0)), report(result(2.0), machine=machine, jetson=board)
+    assert conditions(a, b) == [
+        "governor: performance on A, schedutil on B",
+        "power model: none on A, 15W on B",
+        "CUDA: none on A, 12.6 on B",
+        "numpy: 2.0.0 on A, 2.4.6 on B",
+    ]
+    assert "unlike: governor: performance on A, schedutil on B" in shown(
+        machines_view(a, b, compare_machines(a, b, force=False))
+    )

@@ -62,6 +62,31 @@ def test_only_the_child_holds_the_device_and_close_ends_it(of_files: FileCamera,
     assert usb.pid is None
 
 
+def test_the_processor_time_of_all_children_is_added_up() -> None:
+    """The oracle is the kernel's count of children that were waited for."""
+    before = os.times()
+    camera = fake("Busy")
+    try:
+        assert camera.cpu_s() == 0.0
+        used_s = []
+        for _ in range(2):
+            camera.open()
+            for _ in range(20):
+                camera.read()
+            used_s.append(camera.cpu_s())
+            camera.close()
+            used_s.append(camera.cpu_s())
+    finally:
+        camera.close()
+    after = os.times()
+    assert used_s == sorted(used_s)
+    # 20 pictures cost 0.2 s in each
+    assert used_s[0] >= 0.19
+    assert used_s[2] - used_s[1] >= 0.19
+    waited_s = after.children_user + after.children_system - before.children_user - before.children_system
+    assert used_s[-1] == pytest.approx(waited_s, abs=0.1)
+
+
 def test_pictures_touch_no_file(of_files: FileCamera, usb: ChildCamera) -> None:
     usb.open()
     usb.read()

@@ -56,6 +56,18 @@ def test_counts_add_up_by_song_and_library(path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_what_is_taken_back_never_falls_below_nothing(path: Path) -> None:
+    """A dislike after a like takes the like back, though another process has forgotten it meanwhile."""
+    store = FeedbackStore(path, "library")
+    store.add("2", LIKE)
+    store.add("2", Counts(dislikes=1) - LIKE)
+    assert store.load() == {"2": Counts(dislikes=1)}
+    store.forget()
+    store.add("2", Counts(dislikes=1) - LIKE)
+    store.add("2", LIKE)
+    assert store.load() == {"2": Counts(likes=1, dislikes=1)}
+
+
 def test_no_time_stands_in_the_file(path: Path) -> None:
     FeedbackStore(path, "deam").add("2", LIKE)
     with sqlite3.connect(path) as database:

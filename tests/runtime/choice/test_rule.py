@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from plain_choice import PlainChoice, PlainWindow
 from sample_index import sample_index
 
 from emomusic_edge.contracts import ValenceArousal
 from emomusic_edge.deam_index.music_index import MusicIndex
+from emomusic_edge.deam_index.window_grid import WindowGrid
 from emomusic_edge.runtime.choice.feedback import Counts
 from emomusic_edge.runtime.choice.rule import ChoiceRule, SongChoice
 
@@ -283,3 +285,25 @@ def test_equal_seeds_give_equal_songs_and_others_do_not() -> None:
 
     assert heard(1) == heard(1)
     assert heard(1) != heard(2)
+
+
+def test_where_thousands_are_equally_near_a_frame_asks_for_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the dwell each frame asks whether anything is nearer: ratings on few places must not make that slow."""
+    asked: list[int] = []
+    nearest = WindowGrid.nearest
+
+    def counted(grid: WindowGrid, point: ValenceArousal, k: int) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        asked.append(k)
+        return nearest(grid, point, k)
+
+    monkeypatch.setattr(WindowGrid, "nearest", counted)
+    library = Library([[(0.0, (song % 3 - 1) / 4, 0.25)] for song in range(3000)])
+    choice = SongChoice(library.index(), np.ones(3000, np.bool_), ChoiceRule())
+    for song in range(0, 60, 3):
+        choice.played(song)
+    asked.clear()
+    assert choice.choose(ValenceArousal(-0.25, 0.2), playing=57, nearer_than=0.02) is None
+    assert max(asked) <= 128
+    assert choice.nearest(ValenceArousal(-0.25, 0.2), playing=57) == pytest.approx(0.05)
+    assert max(asked) <= 128
+    assert choice.choose(ValenceArousal(-0.25, 0.2), playing=57, nearer_than=0.06) == 60

@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 from emomusic_edge.config import Settings
 from emomusic_edge.contracts import FrameSource, Image
 from emomusic_edge.errors import AudioError, SourceError
+from emomusic_edge.installation import system_places
+from emomusic_edge.installation.unit_files import CAMERA, first_settings
 from emomusic_edge.runtime.camera import CameraNode
-from emomusic_edge.runtime.doctor import audio, camera
+from emomusic_edge.runtime.doctor import audio, camera, system
 from emomusic_edge.runtime.doctor.finding import Finding, Level
 from emomusic_edge.runtime.doctor.processes import Process
 from emomusic_edge.runtime.doctor.setup import Setup
+from emomusic_edge.runtime.doctor.system import user_name
 from emomusic_edge.runtime.doctor.video_access import Access, access
 from emomusic_edge.runtime.doctor.video_format import VideoFormat, parse_format, query_format
 
@@ -150,6 +153,28 @@ def test_a_camera_in_the_hands_of_a_run_is_left_alone() -> None:
     assert source.opens == 0
 
 
+def test_the_link_of_the_first_settings_is_the_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`service install` names /dev/emomusic-camera, which udev makes."""
+    settings = first_settings(system_places())
+    assert f'source = "{CAMERA}"' in settings
+    (tmp_path / "video3").touch()
+    (tmp_path / "video4").touch()
+    link = tmp_path / Path(CAMERA).name
+    link.symlink_to("video3")
+    node, other = CameraNode(tmp_path / "video3", None, "Cam"), CameraNode(tmp_path / "video4", None, "Other")
+    held = look(NamedCamera(node, 1 / 30), wanted=str(link), nodes=(node,), held={str(node.path): RUN})["opens"]
+    assert "process 77" in held.found
+    source = NamedCamera(node, 1 / 30)
+    source.name = str(link)
+    named = look(source, wanted=str(link), nodes=(node,))["name"]
+    assert named.level is Level.OK
+    assert "found again after a replug" in named.found
+    monkeypatch.setattr(camera, "CAMERA", str(link))
+    two = look(source, wanted=str(link), nodes=(node, other))["name"]
+    assert two.level is Level.WARNING
+    assert "plugged in last" in two.found
+
+
 def test_a_camera_in_the_hands_of_another_program() -> None:
     found = look(NamedCamera(NODE, 1 / 30), held={"/dev/video0": CHEESE})["opens"]
     assert found.level is Level.PROBLEM
@@ -172,9 +197,15 @@ def test_a_file_stands_in_for_a_camera(material: Material) -> None:
 
 def test_a_device_that_is_closed_to_this_user() -> None:
     found = look(None, nodes=(), closed=Access(("/dev/video0",), "video"))["permission"]
-    assert found.mend == "sudo usermod -aG video $USER, then log out and in again"
+    assert found.mend == f"`sudo usermod -aG video {user_name(os.geteuid())}`, then log out and in again"
     later = look(None, nodes=(), closed=Access(("/dev/video0",), "video", in_group_after_login=True))["permission"]
     assert later.mend == "Log out and in again"
+
+
+def test_as_the_service_its_own_user_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "user_name", lambda _: "emomusic-edge")
+    found = look(None, nodes=(), closed=Access(("/dev/video0",), "video"))["permission"]
+    assert found.mend == "`sudo usermod -aG video emomusic-edge`, then `sudo systemctl restart emomusic-edge`"
 
 
 def test_the_modes_of_devices_are_read(tmp_path: Path) -> None:

@@ -446,6 +446,20 @@ def test_the_service(state: str, level: Level | None) -> None:
     assert found.get("service") is level
 
 
+def test_what_the_service_says_of_itself_and_that_its_walls_are_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = "LoadState=loaded\nActiveState=active\nResult=success\nNRestarts=0\n"
+    state += "StatusText=9.9 frames a second; models: the GPU failed"
+
+    def look() -> dict[str, Finding]:
+        found = instances.look(DEFAULTS, running=lambda: [], told=told(systemctl=state))
+        return {one.name: one for one in found}
+
+    assert "models: the GPU failed" in look()["service"].found
+    assert "walls" not in look()
+    monkeypatch.setattr(instances, "user_name", lambda _: "emomusic-edge")
+    assert "may still be closed to the service" in look()["walls"].meaning
+
+
 # The kernel's filter
 
 
@@ -475,6 +489,14 @@ def test_the_filter(options: str | None, unified: bool, level: Level, packed: bo
     assert found.level is level
     if "not set" in (options or ""):
         assert found.figures["lacking"] == ["CONFIG_CGROUP_BPF"]
+        assert "DevicePolicy" in found.meaning
+        # Beside the first version of control groups that one keeps the list.
+        beside = tmp_path / "sys/fs/cgroup"
+        (beside / "unified").mkdir()
+        (beside / "cgroup.controllers").rename(beside / "unified/cgroup.controllers")
+        (again,) = address_filter.look(DEFAULTS, told=told(), root=tmp_path, release="5.15.148-tegra")
+        assert again.figures["device_list"] is True
+        assert "DevicePolicy" not in again.meaning
 
 
 def test_without_systemd_there_is_nothing_to_filter(tmp_path: Path) -> None:

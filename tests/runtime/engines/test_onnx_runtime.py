@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from stub_models import mc_dropout_graph
+from stub_models import MASK_WIDTH, SIZE_PX, mc_dropout_graph
 
 from emomusic_edge.errors import ModelError
-from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
+from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine, nodes_by_provider
 
 
 def test_it_tells_what_it_truly_runs_on() -> None:
@@ -16,6 +17,25 @@ def test_it_tells_what_it_truly_runs_on() -> None:
     assert engine.provider in ort.get_available_providers()
     only_cpu = OrtEngine(mc_dropout_graph().SerializeToString(), name="stub", providers=["CPUExecutionProvider"])
     assert only_cpu.provider == "CPUExecutionProvider"
+
+
+def test_the_first_provider_of_a_session_is_not_where_its_nodes_run() -> None:
+    """Azure's provider runs none of them: the session names it first all the same."""
+    model, chosen = mc_dropout_graph().SerializeToString(), ["AzureExecutionProvider", "CPUExecutionProvider"]
+    if chosen[0] not in ort.get_available_providers():
+        pytest.skip("this build has one provider alone")
+    engine = OrtEngine(model, name="stub", providers=chosen)
+    inputs = {"image": np.zeros((1, SIZE_PX, SIZE_PX, 3), np.uint8), "masks": np.ones((5, MASK_WIDTH), np.float32)}
+    engine.run(inputs)
+    assert engine.provider == chosen[0]
+    nodes = nodes_by_provider(model, "stub", inputs, chosen)
+    assert set(nodes) == {"CPUExecutionProvider"}
+    assert nodes["CPUExecutionProvider"] > 1
+
+
+def test_a_graph_that_does_not_run_has_no_profile() -> None:
+    with pytest.raises(ModelError, match="stub gives no profile"):
+        nodes_by_provider(mc_dropout_graph().SerializeToString(), "stub", {})
 
 
 def test_a_provider_that_this_build_lacks_is_passed_over() -> None:

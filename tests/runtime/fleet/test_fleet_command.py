@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -18,7 +19,9 @@ from broker import DEADLINE_S, Broker, Listener, wait_until
 from logins import SECRET, access_list_in, client_line, guarded
 from pages import blocks, text_of
 from sample_snapshot import SNAPSHOT
+from typer.main import get_group
 
+from emomusic_edge.cli.fleet import app
 from emomusic_edge.contracts import Command, Pause, SetMode
 from emomusic_edge.runtime.fleet.watch import FleetWatch
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
@@ -256,6 +259,14 @@ def test_what_cannot_be_sent_is_refused_here(
     done = fleet(broker, *arguments, tmp_path=tmp_path)
     assert (done.returncode, told in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_help_of_the_group_names_every_option_that_it_takes_alone() -> None:
+    group = get_group(app)
+    watch = group.commands["watch"]
+    options = {name for option in watch.params for name in option.opts if name.startswith("--")} - {"--help"}
+    assert {"--json", "--host", "--moods"} <= options
+    assert options == set(re.findall(r"--[a-z-]+(?=[:, ])", group.help or ""))
 
 
 def test_a_broker_that_is_away_is_named(tmp_path: Path) -> None:

@@ -24,6 +24,11 @@ _LINE = re.compile(
     r"^\d{4}-\d\d-\d\d [\d:.]+ (?P<level>\w+) \([^)]*\) \[(?P<logger>[^\]]+)\] (?P<text>.*)", re.MULTILINE
 )
 
+_OURS = re.compile(
+    r"mqtt|emomusic|template|valid|automation|script|blueprint|helpers\.service|components\.(light|switch|person)",
+    re.IGNORECASE,
+)
+
 
 class Hub:
     """One Home Assistant; it may be stopped and started again on its folder.
@@ -111,16 +116,19 @@ class Hub:
         self._post(f"/api/services/{service.replace('.', '/')}", {"entity_id": entity_id, **data})
 
     def complaints(self) -> list[str]:
-        """Warnings and errors in its log that have to do with MQTT or with us.
+        """Warnings and errors in its log that have to do with MQTT, with automations or with us.
 
-        That the broker went away and came back is not our doing.
+        What an automation does wrong is logged under its own name, which need not be ours. That the broker went away
+        and came back is not our doing.
         """
         lines = []
         for match in _LINE.finditer(self._log_file.read_text(errors="replace")):
             if match["level"] not in ("WARNING", "ERROR", "CRITICAL"):
                 continue
-            ours = re.search(r"mqtt|emomusic|template|valid", f"{match['logger']} {match['text']}", re.IGNORECASE)
-            if ours and match["logger"] != "homeassistant.components.mqtt.client":
+            if (
+                _OURS.search(f"{match['logger']} {match['text']}")
+                and match["logger"] != "homeassistant.components.mqtt.client"
+            ):
                 lines.append(match[0])
         return lines
 

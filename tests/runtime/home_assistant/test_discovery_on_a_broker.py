@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,14 @@ def test_a_name_that_another_took_is_left_alone(broker: Broker, listener: Listen
         with stepping(settings(broker, "loft"), tmp_path / "third.json"):
             wait_until(lambda: discovery_topic("homeassistant", "cellar") not in kept(broker), "the cellar to be gone")
         assert {KITCHEN, f"{NODE}/availability"} <= kept(broker)
+
+
+def test_two_machines_with_one_card_are_told(broker: Broker, file: Path, tmp_path: Path) -> None:
+    """A card that was copied as it is, and given another host name: id and file are the same, the name is not."""
+    with stepping(BrokerSettings(port=broker.port, node="kitchen", device_id="5f0c"), file) as first:
+        wait_until(lambda: first.reason() == "", "the connection")
+        shutil.copy(file, tmp_path / "copy.json")
+        copied = BrokerSettings(port=broker.port, node="attic", device_id="5f0c")
+        with stepping(copied, tmp_path / "copy.json") as second:
+            told = "announces itself to Home Assistant as '5f0c' too"
+            wait_until(lambda: told in first.reason() or told in second.reason(), "one of them to tell")

@@ -137,8 +137,8 @@ def test_a_whole_state_is_shown_whole() -> None:
         "sensor_uncertainty": "0.4",
         "sensor_song": "Evening window",
         "sensor_frame_rate": "10.0",
-        "sensor_latency": "41.2",
-        "sensor_temperature": "48.5",
+        "sensor_latency": "41",
+        "sensor_temperature": "48",
         "binary_sensor_face_present": "ON",
         "binary_sensor_camera_problem": "OFF",
         "binary_sensor_held": "ON",
@@ -174,6 +174,28 @@ def test_a_closed_camera_does_not_say_that_nobody_is_there() -> None:
 def test_a_camera_that_fails_is_a_problem() -> None:
     assert shown(replace(SNAPSHOT, reasons={"camera": "gone"}))["binary_sensor_camera_problem"] == "ON"
     assert shown(replace(SNAPSHOT, reasons={"audio": "gone"}))["binary_sensor_camera_problem"] == "OFF"
+
+
+def test_what_trembles_costs_the_recorder_no_rows() -> None:
+    """Home Assistant's recorder writes a row for each value that is another than before."""
+    assert SNAPSHOT.stable is not None
+    told: dict[str, set[str]] = {}
+    for off in (-0.04, -0.02, 0.0, 0.03, 0.04):
+        stable = replace(SNAPSHOT.stable, mean=ValenceArousal(off, 3.0 + off))
+        pace = Pace(frames_per_second=10.0, temperature_c=48.0 + 5 * off)
+        rate, latency_ms = 10.0 + 5 * off, 41.0 + 5 * off
+        trembling = replace(SNAPSHOT, stable=stable, pace=pace, frames_per_second=rate, latency_ms=latency_ms)
+        for name, value in shown(trembling).items():
+            told.setdefault(name, set()).add(value)
+    assert {name for name, values in told.items() if len(values) > 1} == set()
+    assert (told["sensor_valence"], told["sensor_frame_rate"]) == ({"0.0"}, {"10.0"})
+
+
+def test_what_a_person_needs_not_twice_a_second_is_read_from_health() -> None:
+    """At a repeat of 10 s that is at most 8,640 rows a day of each, where `state` would cost up to 172,800."""
+    topics = {name: entity.get("state_topic") for name, entity in components(SETTINGS).items()}
+    for name in ("frame_rate", "latency", "temperature"):
+        assert topics[f"sensor_{name}"] == SETTINGS.topic("health")
 
 
 FINITE = st.floats(-1e3, 1e3)

@@ -16,8 +16,20 @@ from emomusic_edge.runtime.mqtt.broker import BrokerSettings
 
 ROOM = "emomusic_living_room"
 RUNNING = "running"
-# A lamp that shows brightness and colour, one that shows brightness alone, and one that is off.
-LAMPS = {"colour": "color_temp", "plain": "brightness", "off": "color_temp"}
+# A lamp whose colours are few, one that is merely on, one that shows brightness and colour, one that shows brightness
+# alone, and one that is off. An automation comes to them in this order.
+LAMPS: dict[str, dict[str, Any]] = {
+    "narrow": {
+        "supported_color_modes": ["color_temp"],
+        "color_temp_kelvin": True,
+        "min_kelvin": 2700,
+        "max_kelvin": 3000,
+    },
+    "simple": {"supported_color_modes": ["onoff"], "brightness": False},
+    "colour": {"supported_color_modes": ["color_temp"]},
+    "plain": {"supported_color_modes": ["brightness"]},
+    "off": {"supported_color_modes": ["color_temp"]},
+}
 INPUTS: dict[str, dict[str, Any]] = {
     "lights_follow_the_mood": {
         "valence": f"sensor.{ROOM}_valence",
@@ -81,10 +93,10 @@ class House:
 
     def furnish(self) -> None:
         """Make the lamps and the telephone known, over MQTT as the device is."""
-        for lamp, colour in LAMPS.items():
+        for lamp, kind in LAMPS.items():
             told = {"schema": "json", "unique_id": lamp, "name": lamp, "brightness": True}
             topics = {"command_topic": f"lamp/{lamp}/set", "state_topic": f"lamp/{lamp}"}
-            config = told | topics | {"supported_color_modes": [colour]}
+            config = told | topics | kind
             self.listener.send(f"homeassistant/light/{lamp}/config", json.dumps(config), retain=True)
         config = {"unique_id": "telephone", "name": "telephone", "state_topic": "telephone/at"}
         self.listener.send("homeassistant/device_tracker/telephone/config", json.dumps(config), retain=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from blueprint_files import FILES, walk
-from broker import Broker, wait_until
+from broker import Broker, Listener, wait_until
 from logins import SECRET, access_list_in, client_line, guarded
 from of_people import OF_PEOPLE
 from pages import blocks, section, table, text_of
@@ -35,9 +36,9 @@ ENTITIES = {entity["default_entity_id"]: entity for entity in components(BrokerS
 
 
 def yaml_blocks() -> dict[str, Any]:
-    """The YAML examples of the page, by their first key."""
+    """The YAML examples of the page, by their first key; the add-on's list of logins as `logins`."""
     loaded = [yaml.safe_load(block) for block in blocks(text_of(PAGE), "yaml")]
-    return {next(iter(example)): example for example in loaded}
+    return {"logins" if isinstance(example, list) else next(iter(example)): example for example in loaded}
 
 
 def matches(globs: list[str], entity_id: str) -> bool:
@@ -181,6 +182,46 @@ def test_the_certificates_of_the_page_are_trusted(tmp_path: Path) -> None:
     strict = ["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname", "localhost"]
     line = [*strict, "-CAfile", "home-ca.pem", "fullchain.pem"]
     subprocess.run(line, cwd=tmp_path, check=True, capture_output=True, timeout=60)
+
+
+def test_the_login_of_the_page_has_the_one_name_that_the_access_list_asks_for(tmp_path: Path) -> None:
+    (config,) = (block for block in blocks(section(text_of(PAGE), "Switch it on"), "toml") if "username" in block)
+    file = tmp_path / "config.toml"
+    file.write_text(config)
+    told = load_config(file, {}).mqtt
+    assert (told.username, told.device_id, told.node) == ("living-room",) * 3
+    assert [login["username"] for login in yaml_blocks()["logins"]] == ["living-room"]
+
+
+def test_the_password_file_of_the_page_is_readable_to_nobody_else(tmp_path: Path) -> None:
+    (recipe,) = blocks(section(text_of(PAGE), "Switch it on"), "sh")
+    # Nobody types here.
+    line = recipe.replace("nano ", "printf 'secret\\n' > ")
+    subprocess.run(["sh", "-e", "-c", line], check=True, env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]})
+    password = tmp_path / ".config" / "emomusic-edge" / "mqtt-password"
+    assert (password.stat().st_mode & 0o777, password.read_text()) == (0o600, "secret\n")
+
+
+@pytest.mark.broker
+def test_a_groups_topics_are_open_to_nobody_until_its_devices_are_named(tmp_path: Path) -> None:
+    rules = access_list_in(text_of("docs/mqtt.md"))
+    commented = [line[1:] for line in rules.splitlines() if line.startswith(("#user", "#topic"))]
+    assert commented == ["user living-room", "topic readwrite emomusic-group/downstairs/#"]
+    told = "emomusic-group/downstairs/plan"
+    users = ("living-room", "homeassistant", "kitchen")
+    reached: dict[str, set[str]] = {}
+    for what, access in (("untouched", rules), ("named", "\n".join([rules, *commented]))):
+        folder = tmp_path / what
+        folder.mkdir()
+        with guarded(folder, access, *users) as broker, Listener(broker) as listener:
+            for user in users:
+                line = [*client_line("mosquitto_pub", broker, user), "-q", "1", "-t", told, "-m", user]
+                subprocess.run(line, check=True, timeout=30, capture_output=True)
+            # Comes after what the broker let through.
+            listener.send(told, "end")
+            listener.wait(told, lambda heard: heard.payload == b"end")
+            reached[what] = {heard.payload.decode() for heard in listener.all(told)} - {"end"}
+    assert reached == {"untouched": set(), "named": {"living-room"}}
 
 
 def test_plaintext_as_the_page_has_it_is_let_through(tmp_path: Path) -> None:

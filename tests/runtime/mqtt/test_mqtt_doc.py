@@ -20,6 +20,7 @@ from emomusic_edge.affect import MOOD_LABELS
 from emomusic_edge.cli import main
 from emomusic_edge.config.mqtt import MqttSettings
 from emomusic_edge.contracts import Mode
+from emomusic_edge.runtime.groups.topics import GROUP_TOPICS
 from emomusic_edge.runtime.home_assistant.discovery import HomeAssistantDiscovery
 from emomusic_edge.runtime.home_assistant.document import discovery_topic
 from emomusic_edge.runtime.home_assistant.remembered import RememberedFile
@@ -31,11 +32,13 @@ from emomusic_edge.runtime.mqtt.describe.samples import samples
 from emomusic_edge.runtime.mqtt.describe.schemas import field_rows
 from emomusic_edge.runtime.mqtt.extension import Extension
 from emomusic_edge.runtime.mqtt.inbox import MAX_WAITING_COMMANDS, CommandRate
-from emomusic_edge.runtime.mqtt.messages import TOPICS, ClaimMessage, Message, ResultMessage, StateMessage
+from emomusic_edge.runtime.mqtt.messages import RESULT, TOPICS, ClaimMessage, Message, ResultMessage, StateMessage
 from emomusic_edge.runtime.mqtt.publisher import MqttPublisher
 
 PAGE = mqtt_markdown()
-MODELS = {rule.name.rsplit("/", 1)[-1]: rule.model for rule in TOPICS if rule.model is not None}
+MODELS = {
+    rule.name.removesuffix("/<run>").rsplit("/", 1)[-1]: rule.model for rule in (*TOPICS, *GROUP_TOPICS) if rule.model
+}
 # Faster than any test: what the page says of the rate is not what is tried here.
 AT_ONCE = CommandRate(per_s=1e6, burst=1000)
 
@@ -89,16 +92,17 @@ def test_every_payload_on_the_page_is_one_the_device_could_send() -> None:
 
 
 def test_every_topic_and_field_is_on_the_page() -> None:
-    told = [(row[0].strip("`"), row[2], row[3], row[4]) for row in rows(sections(PAGE)["Topics"])]
-    assert told == [
-        (
-            rule.name,
-            str(rule.qos),
-            "yes" if rule.retained else "no",
-            f"{rule.expiry_s} s" if rule.expiry_s is not None else "",
-        )
-        for rule in TOPICS
-    ]
+    for heading, rules in (("Topics", TOPICS), ("Rooms that play together", GROUP_TOPICS)):
+        told = [(row[0].strip("`"), row[2], row[3], row[4]) for row in rows(sections(PAGE)[heading])]
+        assert told == [
+            (
+                rule.name,
+                str(rule.qos),
+                "yes" if rule.retained else "no",
+                f"{rule.expiry_s} s" if rule.expiry_s is not None else "",
+            )
+            for rule in rules
+        ]
     for heading, model in MODELS.items():
         explained = [name for row in rows(sections(PAGE)[heading]) for name in re.findall(r"`([^`]+)`", row[0])]
         assert sorted(explained) == sorted(row.name for row in field_rows(model))
@@ -151,7 +155,7 @@ def test_every_complaint_on_the_page_is_one_that_the_code_makes() -> None:
 
 @pytest.mark.broker
 def test_an_answer_on_the_page_is_the_true_one(broker: Broker, listener: Listener) -> None:
-    refusal = samples()["cmd/<name>/result"][-1].message
+    refusal = samples()[RESULT.address][-1].message
     assert isinstance(refusal, ResultMessage)
     with connected(BrokerSettings(port=broker.port, node="living-room")):
         listener.send("emomusic/living-room/cmd/volume", "7")
@@ -221,7 +225,7 @@ def test_the_access_list_lets_in_what_it_should_and_no_more(tmp_path: Path) -> N
             assert [told.payload for told in listener.all("emomusic/kitchen/cmd/volume")] == [b"0.4"]
             assert publisher.reason() == ""
         # Nobody announces but for themselves, be it another of these devices or something that is none.
-        barrier = "emomusic-group/downstairs/plan"
+        barrier = "emomusic/kitchen/barrier"
         for topic in (
             discovery_topic("homeassistant", "living-room"),
             "homeassistant/device/frontdoor/config",

@@ -19,7 +19,7 @@ from sample_snapshot import SNAPSHOT
 from emomusic_edge.contracts import Pause, Skip
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
 from emomusic_edge.runtime.mqtt.inbox import CommandRate
-from emomusic_edge.runtime.mqtt.publisher import MqttPublisher
+from emomusic_edge.runtime.mqtt.publisher import MAX_CORRELATION_BYTES, MqttPublisher
 
 NODE = "emomusic/kitchen"
 
@@ -80,6 +80,17 @@ def test_an_answer_goes_where_it_is_awaited_with_what_marks_it(broker: Broker) -
 
 
 @pytest.mark.broker
+def test_correlation_data_comes_back_as_far_as_it_is_of_a_fair_size(broker: Broker) -> None:
+    with publishing(broker), Asker(broker) as asker:
+        for size, name in ((MAX_CORRELATION_BYTES, "fits"), (MAX_CORRELATION_BYTES + 1, "long")):
+            asker.ask("skip", "", f"{NODE}/{name}/result", b"x" * size)
+        assert len(asker.wait(f"{NODE}/fits/result").properties.CorrelationData) == MAX_CORRELATION_BYTES
+        answer = asker.wait(f"{NODE}/long/result")
+        assert json.loads(answer.payload)["ok"]
+        assert not hasattr(answer.properties, "CorrelationData")
+
+
+@pytest.mark.broker
 @pytest.mark.parametrize(
     "forbidden",
     [
@@ -99,7 +110,8 @@ def test_an_answer_is_never_made_another_s_command(broker: Broker, forbidden: st
     """Who may send us commands must not speak through us where they may not speak themselves."""
     with publishing(broker) as publisher, Asker(broker) as asker:
         asker.ask("volume", "7", forbidden, b"x")
-        asker.wait(f"{NODE}/cmd/volume/result")
+        # Where it comes instead it still says which question it answers.
+        assert asker.wait(f"{NODE}/cmd/volume/result").properties.CorrelationData == b"x"
         assert not [message for message in asker.heard if message.topic == forbidden and b"ok" in message.payload]
         assert list(publisher.commands()) == []
 
@@ -231,6 +243,22 @@ def test_a_broker_of_small_packets_is_told_and_not_sent_more(tmp_path_factory: p
         wait_until(told, lambda: publisher.reason())
         wait_until(lambda: publisher._connection.ready, "the line, which still stands")
         publisher.close()
+    finally:
+        broker.stop()
+
+
+@pytest.mark.broker
+def test_an_answer_too_large_for_the_broker_does_not_cost_the_line(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What comes back with an answer counts too; a packet that the broker does not take ends the connection."""
+    broker = Broker(tmp_path_factory.mktemp("small"), "max_packet_size 600")
+    broker.start()
+    try:
+        with publishing(broker) as publisher, Asker(broker) as asker:
+            asker.ask("volume", "7", "", b"x" * 450)
+            wait_until(lambda: "takes packets of at most 600 bytes" in publisher.reason(), lambda: publisher.reason())
+            asker.ask("skip", "", "", b"question-2")
+            assert asker.wait(f"{NODE}/cmd/skip/result").properties.CorrelationData == b"question-2"
+            assert "offline" not in {message.payload.decode() for message in asker.heard}
     finally:
         broker.stop()
 

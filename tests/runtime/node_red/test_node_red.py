@@ -43,10 +43,10 @@ pytestmark = [
 ]
 
 
-def affect(arousal: float, *, held: bool = False) -> StateSnapshot:
-    """A state in which the device is sure of its arousal, unless it is held."""
-    variance = ValenceArousal(0.04, 0.04)
-    return replace(SNAPSHOT, stable=StableAffect(ValenceArousal(1.0, arousal), variance, (False, held), 0.1))
+def affect(valence: float, *, held: bool = False) -> StateSnapshot:
+    """A state in which the device is as sure as the starter models are of the demo's clip, unless it is held."""
+    variance = ValenceArousal(0.86, 1.25)
+    return replace(SNAPSHOT, stable=StableAffect(ValenceArousal(valence, 3.0), variance, (held, False), 0.1))
 
 
 class NodeRed:
@@ -117,14 +117,14 @@ def test_a_state_is_seen_and_a_command_obeyed_and_answered(
     node_red: NodeRed, broker: Broker, listener: Listener
 ) -> None:
     with publishing(broker) as publisher:
-        tell(publisher, listener, affect(2.0))
-        tell(publisher, listener, affect(5.0, held=True))
-        tell(publisher, listener, affect(5.1))
+        tell(publisher, listener, affect(1.0))
+        tell(publisher, listener, affect(-1.5, held=True))
+        tell(publisher, listener, affect(-1.4))
         assert listener.wait(ANSWERS).json["ok"] is True
-        assert list(publisher.commands()) == [SetMode(Mode.CALM)]
-        wait_until(lambda: "calm for living-room: ok" in node_red.said(), lambda: f"the answer:\n{node_red.said()}")
-        # The device is calm now, and the flow is content.
-        tell(publisher, listener, replace(affect(5.2), mode=Mode.CALM))
+        assert list(publisher.commands()) == [SetMode(Mode.GUIDE)]
+        wait_until(lambda: "guide for living-room: ok" in node_red.said(), lambda: f"the answer:\n{node_red.said()}")
+        # The device leads the way now, and the flow is content.
+        tell(publisher, listener, replace(affect(-1.3), mode=Mode.GUIDE))
         listener.barrier()
         assert len(listener.all(f"{DEVICE}/cmd/mode")) == 1
 
@@ -134,8 +134,8 @@ def test_a_refusal_reaches_the_flow(node_red: NodeRed, broker: Broker, listener:
     with publishing(broker, CommandRate(per_s=1e-6, burst=1)) as publisher:
         listener.send(f"{DEVICE}/cmd/volume", "0.5")
         assert listener.wait(f"{DEVICE}/cmd/volume/result").json["ok"] is True
-        tell(publisher, listener, affect(5.0))
+        tell(publisher, listener, affect(-1.5))
         wait_until(
-            lambda: "calm for living-room: refused, more than" in node_red.said(),
+            lambda: "guide for living-room: refused, more than" in node_red.said(),
             lambda: f"the refusal:\n{node_red.said()}",
         )

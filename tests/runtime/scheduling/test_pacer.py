@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from emomusic_edge.runtime.scheduling import FramePacer, Limits, RateBudget
+from emomusic_edge.runtime.camera import ChildCamera
+from emomusic_edge.runtime.camera.child_cpu import process_cpu_s
+from emomusic_edge.runtime.capture import LatestFrameCapture
+from emomusic_edge.runtime.scheduling import FramePacer, Limits, RateBudget, budget
 from emomusic_edge.runtime.scheduling.machine_load import MachineLoad
 
 
@@ -122,7 +125,54 @@ def test_cpu_time_is_that_of_all_threads_over_all_cores() -> None:
     thread = threading.Thread(target=spin)
     thread.start()
     thread.join()
-    used_s = (load.cpu_s() - before_s) * (os.cpu_count() or 1)
+    used_s = (load.cpu_s() - before_s) * len(os.sched_getaffinity(0))
     assert used_s >= 0.3
     # the kernel's count has ticks of 10 ms
     assert used_s == pytest.approx(kernel_s() - kernel_before_s, abs=0.05)
+
+
+def test_a_process_that_helps_counts_and_only_cores_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bound to one core of the machine, a second of it is a second of all there is."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0})
+    helped_s = [0.0]
+    load = MachineLoad(helper_cpu_s=lambda: helped_s[0])
+    before_s = load.cpu_s()
+    helped_s[0] = 7.0
+    assert load.cpu_s() - before_s == pytest.approx(7.0, abs=0.5)
+
+
+def test_with_a_camera_process_that_is_busy_the_use_of_both_ends_under_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The camera takes 30 % of a core, the frames 50 % at 20 a second; together they may take 60 %."""
+    monkeypatch.setattr(budget, "_LOOK_S", 0.6)
+    monkeypatch.setattr(budget, "_LOOK_FRAMES", 4)
+    cores, allowed_of_a_core = len(os.sched_getaffinity(0)), 60.0
+    camera = ChildCamera("cameras_in_child:Busy", {}, name="a busy camera")
+    feed = LatestFrameCapture(camera, pace=False)
+    pacer = FramePacer(
+        RateBudget(Limits(20.0, max_cpu_percent=allowed_of_a_core / cores)),
+        MachineLoad(helper_cpu_s=lambda: feed.helper_cpu_s),
+    )
+
+    def work(seconds: float) -> float:
+        """Work at the pacer's pace; what this process and the camera's used, by the kernel's count, in % of a core."""
+        began_s = time.monotonic()
+        before_s = process_cpu_s(os.getpid()) + process_cpu_s(camera.pid or 0)
+        while (now_s := time.monotonic()) < began_s + seconds:
+            assert feed.next(30.0) is not None
+            until_s = time.thread_time() + 0.025
+            while time.thread_time() < until_s:
+                pass
+            pacer.worked(time.monotonic(), 0.025)
+            time.sleep(max(now_s + pacer.period_s - time.monotonic(), 0.0))
+        used_s = process_cpu_s(os.getpid()) + process_cpu_s(camera.pid or 0) - before_s
+        return 100.0 * used_s / (time.monotonic() - began_s)
+
+    feed.start()
+    try:
+        work(3.5)
+        assert work(2.0) <= allowed_of_a_core + 4.0
+        assert pacer.pace(None).limited_by == "cpu"
+    finally:
+        feed.close()

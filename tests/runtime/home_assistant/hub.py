@@ -24,6 +24,8 @@ _LINE = re.compile(
     r"^\d{4}-\d\d-\d\d [\d:.]+ (?P<level>\w+) \([^)]*\) \[(?P<logger>[^\]]+)\] (?P<text>.*)", re.MULTILINE
 )
 
+# mqtt.util says so where something is asked of the broker in the moment that it went away.
+_AWAY = "The client is not currently connected"
 _OURS = re.compile(
     r"mqtt|emomusic|template|valid|automation|script|blueprint|helpers\.service|components\.(light|switch|person)",
     re.IGNORECASE,
@@ -128,6 +130,7 @@ class Hub:
             if (
                 _OURS.search(f"{match['logger']} {match['text']}")
                 and match["logger"] != "homeassistant.components.mqtt.client"
+                and _AWAY not in match["text"]
             ):
                 lines.append(match[0])
         return lines

@@ -26,7 +26,7 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 from benchmarks.graph_turns import print_turns, session_run
 from emomusic_edge.config import load_config
 from emomusic_edge.made_pictures import made_picture
-from emomusic_edge.manifest import read_bundle
+from emomusic_edge.model_file import open_bundle
 from emomusic_edge.runtime.bench.measure import Effort
 from emomusic_edge.runtime.locate import find_bundle
 from emomusic_edge.runtime.predictors import MaskBank
@@ -108,9 +108,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20, help="turns of each, at most (default 20)")
     parser.add_argument("--seconds", type=float, default=60.0, help="begin no pair of rounds after so long")
     arguments = parser.parse_args()
-    manifest, content = read_bundle(find_bundle(arguments.bundle, load_config(None, {})))
+    manifest, model = open_bundle(find_bundle(arguments.bundle, load_config(None, {})))
     if manifest.precision != "int8" or manifest.mc_dropout is None:
         sys.exit(f"{manifest.name} is no affect model in int8: emomusic-edge export reference --precision int8")
+    content = (model.for_cpu or model).content()
     alone = convolutions_alone(onnx.load_from_string(content))
     picture = made_picture(0, manifest.image.height_px, manifest.image.width_px)
     masks = MaskBank(manifest.mc_dropout, samples=SAMPLES, kind="frozen", seed=0).rows()

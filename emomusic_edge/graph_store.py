@@ -39,7 +39,7 @@ class GraphKey:
     """All that an optimised graph is bound to: where one of these differs, the graph is another one.
 
     Attributes:
-        onnx_sha256: of the bundle's `model.onnx`.
+        onnx_sha256: of the bundle's model file.
         onnxruntime: the version that optimised it, e.g. `1.28.0`.
         cpu: see cpu_identity; kernels and layouts are chosen by the processor's instructions.
         optimisation: the level, and whatever else the caller sets that changes the graph.

@@ -1,6 +1,7 @@
 """The sidecar of a model bundle: everything a loader must know about `model.onnx`, checked before any parser sees it.
 
-A bundle is a folder with `manifest.json` and `model.onnx`. Three kinds:
+A bundle is a folder with `manifest.json` and `model.onnx`; beside them may lie `model.cpu.onnx`, the same model written
+for processors, which runs where there is no GPU. Three kinds:
 
 - `mc_dropout` (affect): inputs `image` uint8 [1, H, W, 3] and `masks` float32 [T, K]; outputs `mean` [2],
   `variance` [2] (unbiased over T), `samples` [T, 2]. Masks of ones give the deterministic pass.
@@ -25,6 +26,7 @@ from emomusic_edge.errors import ModelError
 
 MANIFEST_NAME = "manifest.json"
 MODEL_NAME = "model.onnx"
+CPU_MODEL_NAME = "model.cpu.onnx"
 # A manifest is a page of text; anything larger is not one.
 _MAX_MANIFEST_BYTES = 1 << 16
 _SHOWN_CHARACTERS = 300
@@ -237,10 +239,12 @@ def read_bundle(bundle: Path, *, mend: str = "") -> tuple[Manifest, bytes]:
     model = b""
     for name, sha256 in manifest.files.items():
         content = read_verified(bundle / name, sha256, ModelError, mend=mend)
+        if name in (MODEL_NAME, CPU_MODEL_NAME) and names_external_data(content):
+            raise ModelError(
+                f"Model {manifest.name} keeps weights in another file, which a bundle may not do.", mend=mend
+            )
         if name == MODEL_NAME:
             model = content
-    if names_external_data(model):
-        raise ModelError(f"Model {manifest.name} keeps weights in another file, which a bundle may not do.", mend=mend)
     return manifest, model
 
 

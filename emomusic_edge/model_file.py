@@ -11,13 +11,14 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
 
 from emomusic_edge.artefacts import read_verified
 from emomusic_edge.errors import ModelError
 from emomusic_edge.manifest import (
+    CPU_MODEL_NAME,
     EXTERNAL_DATA,
     MODEL_NAME,
     Manifest,
@@ -38,11 +39,13 @@ class ModelFile:
         path: where it lies.
         sha256: what it must hash to.
         mend: the command that would make it, for errors.
+        for_cpu: the same model as a processor runs it faster; None where it is this one.
     """
 
     path: Path
     sha256: str
     mend: str = ""
+    for_cpu: ModelFile | None = None
 
     def check(self) -> None:
         """Hash it.
@@ -170,7 +173,7 @@ class _Finder:
 def open_bundle(
     bundle: Path, *, mend: str = "", check: ManifestCheck = lambda path, content: None
 ) -> tuple[Manifest, ModelFile]:
-    """As `read_bundle`, only that the model is not read yet: it is checked when it is opened.
+    """As `read_bundle`, only that its models are not read yet: each is checked when it is opened.
 
     Args:
         bundle: its folder.
@@ -181,10 +184,15 @@ def open_bundle(
         ModelError: something is missing, not valid, or altered.
     """
     manifest = read_manifest(bundle, mend=mend, check=check)
+    models = {
+        name: ModelFile(bundle / name, sha256, mend)
+        for name, sha256 in manifest.files.items()
+        if name in (MODEL_NAME, CPU_MODEL_NAME)
+    }
     for name, sha256 in manifest.files.items():
-        if name != MODEL_NAME:
+        if name not in models:
             read_verified(bundle / name, sha256, ModelError, mend=mend)
-    return manifest, ModelFile(bundle / MODEL_NAME, manifest.files[MODEL_NAME], mend)
+    return manifest, replace(models[MODEL_NAME], for_cpu=models.get(CPU_MODEL_NAME))
 
 
 def _memory_file() -> int | None:

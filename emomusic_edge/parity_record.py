@@ -1,7 +1,8 @@
-"""`parity.json` of a bundle: what the source model answered for a few made pictures, so that it is not needed again.
+"""`parity.json` of a bundle: what its source answered for a few made pictures, so that it is not needed again.
 
 The pictures are made from integers (emomusic_edge.made_pictures), so that no picture of anybody lies in a bundle. An
-engine built on a device, and `export verify`, are held against these answers without the checkpoint.
+engine built on a device, and `export verify`, are held against these answers without the checkpoint. The source is
+PyTorch's model, for int8 the graph itself as it stands (emomusic_edge.export.gates.parity says why).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Pair = tuple[float, float]
 
 
 class ParityRecord(BaseModel):
-    """Answers of the source model of an `mc_dropout` bundle, in FindingEmo units (valence, arousal)."""
+    """Answers of the source of an `mc_dropout` bundle, in FindingEmo units (valence, arousal)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

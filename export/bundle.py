@@ -10,7 +10,7 @@ import onnx
 from emomusic_edge import __version__
 from emomusic_edge.artefacts import folder_written_whole, sha256_of
 from emomusic_edge.errors import ModelError
-from emomusic_edge.manifest import MANIFEST_NAME, MODEL_NAME, Manifest, read_manifest
+from emomusic_edge.manifest import CPU_MODEL_NAME, MANIFEST_NAME, MODEL_NAME, Manifest, read_manifest
 from emomusic_edge.parity_record import PARITY_NAME, ParityRecord
 
 from .gates.contract import check_contract
@@ -23,7 +23,11 @@ WRITTEN_BY = f"emomusic-edge {__version__}"
 
 
 def write_bundle(
-    target: Path, model: onnx.ModelProto, manifest: Manifest, parity: ParityRecord | None = None
+    target: Path,
+    model: onnx.ModelProto,
+    manifest: Manifest,
+    parity: ParityRecord | None = None,
+    for_cpu: onnx.ModelProto | None = None,
 ) -> Manifest:
     """Write a bundle's files; whatever happens, the old bundle or the new one stands.
 
@@ -32,6 +36,7 @@ def write_bundle(
         model: the graph.
         manifest: all but the hashes of the files, which are filled in.
         parity: what the source model answered, where it is PyTorch's.
+        for_cpu: the same model written for processors.
 
     Returns:
         The manifest as written.
@@ -40,10 +45,14 @@ def write_bundle(
         ModelError: the graph breaks the contract, or the folder cannot be written.
     """
     check_contract(model, manifest)
+    if for_cpu is not None:
+        check_contract(for_cpu, manifest, for_cpu=True)
     check_target(target)
     try:
         with folder_written_whole(target) as scratch:
             (scratch / MODEL_NAME).write_bytes(model.SerializeToString(deterministic=True))
+            if for_cpu is not None:
+                (scratch / CPU_MODEL_NAME).write_bytes(for_cpu.SerializeToString(deterministic=True))
             if parity is not None:
                 (scratch / PARITY_NAME).write_text(parity.model_dump_json() + "\n", encoding="utf-8")
             files = {file.name: sha256_of(file) for file in sorted(scratch.iterdir())}

@@ -28,13 +28,13 @@ from .gates.builder import builder_gate
 from .gates.contract import contract_gate
 from .gates.distribution import distribution_gate
 from .gates.parity import BOUND as PARITY_BOUND
-from .gates.parity import parity_gate, record_answers, seeded_masks
+from .gates.parity import parity_gate, record_answers, record_own_answers, seeded_masks
 from .gates.precision import precision_gate
 from .gates.preprocessing import preprocessing_gate
 from .network.masked import MaskedRegressor, Normalisation
 from .network.to_onnx import OPSET, onnx_from_network, quiet_exporter
 from .pictures import LIGHTS, PictureSets, at_camera_sizes, in_any_light, in_changing_light
-from .precision.lower import WAYS, Lowering, Precision, lowered
+from .precision.lower import WAYS, Lowered, Lowering, Precision, lowered
 from .report import ExportReport, Steps, failed, peak_memory_mb
 from .training_transform import Transform, image_rule
 
@@ -123,15 +123,23 @@ def export_network(
     source_model = graph.SerializeToString()
     held = [prepare(picture, manifest.image) for picture in pictures.held]
     masks = seeded_masks(plan.samples, network.mask_width, plan.dropout_p)
-    with steps.step("answers", "Recording PyTorch's answers to made pictures"):
-        record = record_answers(network, plan.image_px, plan.dropout_p, max(plan.samples, 2))
+    samples = max(plan.samples, 2)
+    if plan.precision != "int8":
+        with steps.step("answers", "Recording PyTorch's answers to made pictures"):
+            record = record_answers(network, plan.image_px, plan.dropout_p, samples)
     source_gates = _source_gates(network, source_model, manifest, plan, pictures, held, masks, steps)
     if plan.precision != "fp32":
         source_gates = [gate.model_copy(update={"told": f"the fp32 graph: {gate.told}"}) for gate in source_gates]
     gates += source_gates
+    for_cpu: onnx.ModelProto | None = None
     if plan.precision != "fp32":
-        graph, gates[0], precision = _lowered(graph, manifest, plan, pictures, masks, lowering, steps)
+        low, gates[0], precision = _lowered(graph, manifest, plan, pictures, masks, lowering, steps)
+        graph, for_cpu = low.graph, low.for_cpu
         gates += precision
+    if plan.precision == "int8":
+        with steps.step("answers", "Recording the int8 graph's own answers to made pictures"):
+            content = graph.SerializeToString()
+            record = record_own_answers(content, plan.image_px, network.mask_width, plan.dropout_p, samples)
     if "builder" in plan.gates:
         with steps.step("gate builder", "Gate 6, builder: TensorRT's parser and builder"):
             gates.append(builder_gate(graph.SerializeToString(), plan.name))
@@ -140,7 +148,7 @@ def export_network(
     )
     _refuse_failed(manifest, force=plan.force)
     with steps.step("write", f"Writing {target}"):
-        manifest = write_bundle(target, graph, manifest, record)
+        manifest = write_bundle(target, graph, manifest, record, for_cpu)
     return ExportReport(target, manifest, pictures.told, dict(steps.seconds), peak_memory_mb())
 
 
@@ -178,7 +186,7 @@ def _lowered(
     masks: NDArray[np.float32],
     lowering: Lowering,
     steps: Steps,
-) -> tuple[onnx.ModelProto, GateRecord, list[GateRecord]]:
+) -> tuple[Lowered, GateRecord, list[GateRecord]]:
     """The graph in a lower precision with its gates 1 and 5: by the first way that holds, else by the last."""
     assert plan.precision != "fp32"
     calibration = [prepare(picture, manifest.image) for picture in in_changing_light(pictures.calibration)]
@@ -186,18 +194,29 @@ def _lowered(
     source_model = source.SerializeToString()
     for way in WAYS[plan.precision]:
         with steps.step(f"lower {way}", f"Rewriting the graph in {plan.precision}, {way}"):
-            graph = lowered(source, way, calibration, lowering, steps.announce)
+            low = lowered(source, way, calibration, lowering, steps.announce)
         with steps.step("gate contract", f"Gate 1 again, contract of the {plan.precision} graph"):
-            contract = contract_gate(graph, manifest)
+            contract = contract_gate(low.graph, manifest)
+            if low.for_cpu is not None:
+                contract_gate(low.for_cpu, manifest, for_cpu=True)
         if "precision" not in plan.gates:
-            return graph, contract, []
+            return low, contract, []
         with steps.step(
             "gate precision", f"Gate 5, precision: {plan.precision} against fp32 on {len(images)} pictures"
         ):
-            gate = precision_gate(source_model, graph.SerializeToString(), plan.precision, images, masks, len(LIGHTS))
-        if gate.state == "passed":
+            gates = [
+                precision_gate(source_model, graph.SerializeToString(), plan.precision, images, masks, len(LIGHTS))
+                for graph in (low.graph, low.for_cpu)
+                if graph is not None
+            ]
+        if all(gate.state == "passed" for gate in gates):
             break
-    return graph, contract, [gate.model_copy(update={"told": f"{gate.told}; {way}"})]
+    told = (way, f"{way}, the form for processors")
+    return (
+        low,
+        contract,
+        [gate.model_copy(update={"told": f"{gate.told}; {form}"}) for gate, form in zip(gates, told, strict=False)],
+    )
 
 
 def _manifest(network: MaskedRegressor, plan: ExportPlan) -> Manifest:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emomusic_edge.artefacts import read_verified
 from emomusic_edge.errors import MissingExtraError, ModelError
-from emomusic_edge.manifest import GateRecord, Manifest, read_bundle
+from emomusic_edge.manifest import CPU_MODEL_NAME, GateRecord, Manifest, read_bundle
 from emomusic_edge.parity_bounds import PARITY_BOUNDS
 from emomusic_edge.parity_record import PARITY_NAME, ParityRecord, parse_parity_record
 
@@ -53,15 +53,20 @@ def verify_bundle(
     manifest, content = read_bundle(bundle, mend=MEND)
     gates = [GateRecord(name="hashes", state="passed", told=f"sha256 of {', '.join(sorted(manifest.files))}")]
     announce("Contract: inputs, outputs, operators, masks")
-    contract = _contract(content, manifest)
-    gates.append(contract)
-    if contract.state == "failed":
+    forms = {"": content}
+    if CPU_MODEL_NAME in manifest.files:
+        for_cpu = read_verified(bundle / CPU_MODEL_NAME, manifest.files[CPU_MODEL_NAME], ModelError, mend=MEND)
+        forms[" of the form for processors"] = for_cpu
+    contracts = [_contract(graph, manifest, form) for form, graph in forms.items()]
+    gates += contracts
+    if any(contract.state == "failed" for contract in contracts):
         # Nothing else may parse or run what is not a bundle's graph.
         return manifest, tuple(gates)
     announce("Parity: ONNX Runtime, optimisation off and all, against the recorded answers")
     if PARITY_NAME in manifest.files:
         record = parse_parity_record(read_verified(bundle / PARITY_NAME, manifest.files[PARITY_NAME], ModelError))
-        gates += [_recorded_parity(content, manifest, record), _sampling(content, manifest, record)]
+        for form, graph in forms.items():
+            gates += [_recorded_parity(graph, manifest, record, form), _sampling(graph, manifest, record, form)]
     elif manifest.parity is not None:
         gates.append(_starter_parity(content, manifest))
     else:
@@ -75,14 +80,16 @@ def verify_bundle(
     return manifest, tuple(gates)
 
 
-def _contract(content: bytes, manifest: Manifest) -> GateRecord:
+def _contract(content: bytes, manifest: Manifest, form: str) -> GateRecord:
+    name = f"contract{form}"
     try:
-        return contract_gate(onnx.load_model_from_string(content), manifest)
+        found = contract_gate(onnx.load_model_from_string(content), manifest, for_cpu=bool(form))
     except ModelError as error:
-        return GateRecord(name="contract", state="failed", told=str(error))
+        return GateRecord(name=name, state="failed", told=str(error))
+    return found.model_copy(update={"name": name})
 
 
-def _recorded_parity(content: bytes, manifest: Manifest, record: ParityRecord) -> GateRecord:
+def _recorded_parity(content: bytes, manifest: Manifest, record: ParityRecord, form: str) -> GateRecord:
     """The graph's samples against PyTorch's."""
     assert manifest.mc_dropout is not None
     masks = record.masks(manifest.mc_dropout.p)
@@ -103,7 +110,7 @@ def _recorded_parity(content: bytes, manifest: Manifest, record: ParityRecord) -
     else:
         holds, told_bound = bound.holds(apart), str(bound)
     return gate_record(
-        "parity",
+        f"parity{form}",
         f"{figures['max_abs']:.1e} max abs, {figures['mean_abs']:.1e} mean abs from {record.reference} on "
         f"{record.pictures} made pictures, T = {len(record.kept)} (bound {told_bound})",
         figures,
@@ -111,7 +118,7 @@ def _recorded_parity(content: bytes, manifest: Manifest, record: ParityRecord) -
     )
 
 
-def _sampling(content: bytes, manifest: Manifest, record: ParityRecord) -> GateRecord:
+def _sampling(content: bytes, manifest: Manifest, record: ParityRecord, form: str) -> GateRecord:
     """Mean and variance are those of the samples, and the variance is alive."""
     assert manifest.mc_dropout is not None
     session = cpu_session(content)
@@ -124,7 +131,7 @@ def _sampling(content: bytes, manifest: Manifest, record: ParityRecord) -> GateR
         sds.append(expected.std(axis=0, ddof=1))
     figures = {"moments_max_abs": largest(np.array(apart)), "least_sd": float(np.min(sds))}
     return gate_record(
-        "sampling",
+        f"sampling{form}",
         f"mean and unbiased variance within {figures['moments_max_abs']:.1e} of the samples' own (bound "
         f"{PARITY_BOUND:g}), least standard deviation over T {figures['least_sd']:.3f}",
         figures,

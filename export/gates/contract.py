@@ -44,13 +44,18 @@ _OUTPUTS = {
 }
 
 
-def contract_gate(model: onnx.ModelProto, manifest: Manifest) -> GateRecord:
+def contract_gate(model: onnx.ModelProto, manifest: Manifest, *, for_cpu: bool = False) -> GateRecord:
     """Hold a graph against the contract and, where it samples, see each mask at work.
+
+    Args:
+        model: the graph.
+        manifest: of its bundle.
+        for_cpu: it is the form for processors, which TensorRT is never given.
 
     Raises:
         ModelError: naming the first thing that breaks it; a graph that does cannot be judged further.
     """
-    check_contract(model, manifest)
+    check_contract(model, manifest, for_cpu=for_cpu)
     figures = {"operators": float(len(model.graph.node)), "opset": float(manifest.opset)}
     told = f"{len(model.graph.node)} operators of {len(Counter(n.op_type for n in model.graph.node))} kinds"
     if manifest.mc_dropout is not None:
@@ -59,8 +64,13 @@ def contract_gate(model: onnx.ModelProto, manifest: Manifest) -> GateRecord:
     return GateRecord(name="contract", state="passed", told=told, figures=figures)
 
 
-def check_contract(model: onnx.ModelProto, manifest: Manifest) -> None:
+def check_contract(model: onnx.ModelProto, manifest: Manifest, *, for_cpu: bool = False) -> None:
     """Hold a graph against the contract in the docstring of emomusic_edge.manifest.
+
+    Args:
+        model: the graph.
+        manifest: of its bundle.
+        for_cpu: it is the form for processors, which TensorRT is never given.
 
     Raises:
         ModelError: naming the first thing that breaks it.
@@ -75,7 +85,9 @@ def check_contract(model: onnx.ModelProto, manifest: Manifest) -> None:
         raise ModelError(
             f"Graph of {name} uses opsets {opsets}, its manifest says {manifest.opset}; at most {MOST_OPSET} is taken."
         )
-    _check_operators(model, name)
+    _check_sampling(model, name)
+    if not for_cpu:
+        _check_for_tensorrt(model, name)
     if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
         raise ModelError(f"Graph of {name} keeps weights in another file, which a bundle may not do.")
     image = manifest.image
@@ -136,12 +148,20 @@ def check_masks_work(model: bytes, manifest: Manifest) -> float:
     return least
 
 
-def _check_operators(model: onnx.ModelProto, name: str) -> None:
+def _check_sampling(model: onnx.ModelProto, name: str) -> None:
+    for node in model.graph.node:
+        if node.op_type in FORBIDDEN_OPERATORS or node.op_type.startswith(_FORBIDDEN_PREFIX):
+            raise ModelError(f"Graph of {name} holds {_place(node)}: sampling must come from the masks.")
+
+
+def _place(node: onnx.NodeProto) -> str:
+    return f"{node.op_type} ({node.name or node.output[0]})"
+
+
+def _check_for_tensorrt(model: onnx.ModelProto, name: str) -> None:
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
-        where = f"{node.op_type} ({node.name or node.output[0]})"
-        if node.op_type in FORBIDDEN_OPERATORS or node.op_type.startswith(_FORBIDDEN_PREFIX):
-            raise ModelError(f"Graph of {name} holds {where}: sampling must come from the masks.")
+        where = _place(node)
         if node.op_type not in TENSORRT_OPERATORS or node.domain not in ("", "ai.onnx"):
             raise ModelError(f"Graph of {name} holds {where}, which TensorRT 10.3 is not known to take.")
         if "image" in node.input and node.op_type != "Cast":

@@ -31,13 +31,26 @@ class Lowering:
     modelopt_python: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A rewritten graph.
+
+    Attributes:
+        graph: for every engine.
+        for_cpu: the same as a processor runs it faster; None where that is no other one.
+    """
+
+    graph: onnx.ModelProto
+    for_cpu: onnx.ModelProto | None = None
+
+
 def lowered(
     graph: onnx.ModelProto,
     way: str,
     calibration: Sequence[NDArray[np.uint8]],
     lowering: Lowering,
     announce: Callable[[str], None],
-) -> onnx.ModelProto:
+) -> Lowered:
     """Rewrite a graph.
 
     Args:
@@ -56,7 +69,9 @@ def lowered(
         from .modelopt_env import modelopt_environment
 
         environment = modelopt_environment(lowering.cache_dir, announce, python=lowering.modelopt_python)
-        return fp16_from_fp32(graph, calibration, environment)
+        return Lowered(fp16_from_fp32(graph, calibration, environment))
     from .int8 import int8_from_fp32
+    from .int8_for_cpu import int8_for_cpu
 
-    return int8_from_fp32(graph, calibration, "minmax" if way == "minmax" else "percentile")
+    int8 = int8_from_fp32(graph, calibration, "minmax" if way == "minmax" else "percentile")
+    return Lowered(int8, int8_for_cpu(int8))

@@ -139,44 +139,31 @@ def _name(wanted: str, name: str, here: Sequence[CameraNode]) -> Finding:
     node = next((node for node in here if name in (str(node.path), str(node.by_id)) or _leads_to(name, node)), None)
     stable = node.by_id.name if node is not None and node.by_id is not None else None
     if wanted == AUTO and len(here) > 1:
-        return _about.warning(
-            "name",
-            f"it is {name}, the first of {len(here)} cameras that works",
-            meaning="Which one is first may change with the next start.",
-            mend=_set_source(stable),
-            stable_name=stable,
-        )
+        found = f"it is {name}, the first of {len(here)} cameras that works"
+        return _may_change(found, "Which one is first may change with the next start.", stable)
     if wanted == AUTO or name.startswith(f"{BY_ID}/"):
         return _about.ok("name", "it is found again after a replug", stable_name=stable)
     if node is not None and name != str(node.path):
         return _linked(name, node, here, stable)
     if stable is not None:
-        return _about.warning(
-            "name",
-            f"{name} is a number, which may be another one after the next plug or start",
-            meaning="The run would then wait for a camera that is there under another number.",
-            mend=_set_source(stable),
-            stable_name=stable,
-        )
+        found = f"{name} is a number, which may be another one after the next plug or start"
+        return _may_change(found, "The run would then wait for a camera that is there under another number.", stable)
     return _about.ok("name", f"it tells no name that stays; {name} is as good as any", stable_name=None)
 
 
 def _linked(name: str, node: CameraNode, here: Sequence[CameraNode], stable: str | None) -> Finding:
     """A camera under a link of its own."""
     if name == CAMERA and len(here) > 1:
-        return _about.warning(
-            "name",
-            f"{name} is {node.path}, the one of {len(here)} cameras that was plugged in last",
-            meaning="Which one that is may change with the next plug or start.",
-            mend=_set_source(stable),
-            stable_name=stable,
-        )
+        found = f"{name} is {node.path}, the one of {len(here)} cameras that was plugged in last"
+        return _may_change(found, "Which one that is may change with the next plug or start.", stable)
     found = f"{name} leads to {node.path}, and is found again after a replug"
     return _about.ok("name", found, stable_name=stable)
 
 
-def _set_source(stable: str | None) -> str:
-    return f'Set camera.source = "{stable}"' if stable else "Name one in camera.source: ls -l /dev/v4l/by-id"
+def _may_change(found: str, meaning: str, stable: str | None) -> Finding:
+    """A camera under a name that does not stay."""
+    mend = f'Set camera.source = "{stable}"' if stable else "Name one in camera.source: ls -l /dev/v4l/by-id"
+    return _about.warning("name", found, meaning=meaning, mend=mend, stable_name=stable)
 
 
 def _pictures(

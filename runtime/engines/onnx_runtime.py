@@ -49,7 +49,8 @@ class OrtEngine:
         """Load a model.
 
         Args:
-            model: the bundle's `model.onnx`, or its content, hash-checked by the caller.
+            model: the bundle's `model.onnx`, or its content, hash-checked by the caller. On the CPU alone its `for_cpu`
+                runs in its place.
             name: the bundle's name, for messages.
             threads: of one inference; 0 leaves it to ONNX Runtime (one a core).
             providers: those to try, best first; what this build of ONNX Runtime lacks is passed over.
@@ -63,6 +64,7 @@ class OrtEngine:
             raise ModelError(f"Model {name} keeps weights in another file, which a bundle may not do.")
         available = set(ort.get_available_providers())
         opener = _Opener(threads, [provider for provider in providers if provider in available])
+        model = _suited(model, opener.providers)
         session: ort.InferenceSession | None = None
         if graphs is not None and isinstance(model, ModelFile) and optimise and opener.providers == [_CPU]:
             key = GraphKey(model.sha256, ort.__version__, cpu_identity(), _OPTIMISATION)
@@ -136,8 +138,8 @@ def nodes_by_provider(
     try:
         with tempfile.TemporaryDirectory() as folder:
             options.profile_file_prefix = str(Path(folder) / "profile")
-            with _readable(model) as content:
-                wanted = [provider for provider in providers if provider in available]
+            wanted = [provider for provider in providers if provider in available]
+            with _readable(_suited(model, wanted)) as content:
                 session = ort.InferenceSession(content, options, providers=wanted, enable_fallback=0)
             session.run(None, dict(inputs))
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
@@ -190,6 +192,13 @@ def _opened(model: bytes | ModelFile, name: str, opener: _Opener, *, optimise: b
         raise
     except Exception as cause:
         raise ModelError(f"Model {name} does not load: {_first_line(cause)}") from cause
+
+
+def _suited(model: bytes | ModelFile, providers: Sequence[str]) -> bytes | ModelFile:
+    """The form of a model that runs fastest on these."""
+    if isinstance(model, ModelFile) and model.for_cpu is not None and list(providers) == [_CPU]:
+        return model.for_cpu
+    return model
 
 
 def _readable(model: bytes | ModelFile) -> contextlib.AbstractContextManager[bytes | str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from emomusic_edge.runtime.mqtt.messages import TopicRule
+from typing import Literal
+
+from emomusic_edge.runtime.mqtt.messages import Message, TopicRule
 
 from .election import EXPIRES_S, RENEW_S
 from .leading import REPEAT_S
@@ -32,34 +34,23 @@ PLAN = TopicRule(
     model=PlanMessage,
     root=_ROOT,
 )
-ASK = TopicRule(
-    "ask/<run>",
-    qos=0,
-    retained=False,
-    expiry_s=_ASK_EXPIRES_S,
-    direction="both",
-    when="by a node that follows, to the run that leads",
-    model=AskMessage,
-    root=_ROOT,
-)
-ANSWER = TopicRule(
-    "answer/<run>",
-    qos=0,
-    retained=False,
-    expiry_s=_ASK_EXPIRES_S,
-    direction="both",
-    when="by the node that leads, to the run that asked",
-    model=AnswerMessage,
-    root=_ROOT,
-)
-SKIP = TopicRule(
-    "skip/<run>",
-    qos=1,
-    retained=False,
-    expiry_s=_ASK_EXPIRES_S,
-    direction="both",
-    when="by a node that follows, when somebody skips there, to the run that leads",
-    model=SkipMessage,
-    root=_ROOT,
-)
+
+
+def _to_a_run(what: str, qos: Literal[0, 1], when: str, model: type[Message]) -> TopicRule:
+    """A topic on which one run writes to one other."""
+    return TopicRule(
+        f"{what}/<run>",
+        qos=qos,
+        retained=False,
+        expiry_s=_ASK_EXPIRES_S,
+        direction="both",
+        when=when,
+        model=model,
+        root=_ROOT,
+    )
+
+
+ASK = _to_a_run("ask", 0, "by a node that follows, to the run that leads", AskMessage)
+ANSWER = _to_a_run("answer", 0, "by the node that leads, to the run that asked", AnswerMessage)
+SKIP = _to_a_run("skip", 1, "by a node that follows, when somebody skips there, to the run that leads", SkipMessage)
 GROUP_TOPICS = (LEADER, PLAN, ASK, ANSWER, SKIP)

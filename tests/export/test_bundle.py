@@ -10,7 +10,8 @@ from stub_models import mc_dropout_graph, mc_dropout_manifest, write_mc_dropout_
 
 from emomusic_edge.errors import ModelError
 from emomusic_edge.export.bundle import write_bundle
-from emomusic_edge.manifest import read_bundle
+from emomusic_edge.manifest import CPU_MODEL_NAME, MODEL_NAME, read_bundle
+from emomusic_edge.model_file import open_bundle
 
 
 def test_a_written_bundle_reads_back_whole(tmp_path: Path) -> None:
@@ -19,6 +20,41 @@ def test_a_written_bundle_reads_back_whole(tmp_path: Path) -> None:
     assert manifest == written
     onnx.checker.check_model(onnx.load_model_from_string(model))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["face-stub"]
+
+
+def written_in_two_forms(bundle: Path) -> onnx.ModelProto:
+    """A bundle with a form for processors, that differs by a name alone."""
+    for_cpu = mc_dropout_graph()
+    for_cpu.graph.name = "for processors"
+    write_bundle(bundle, mc_dropout_graph(), mc_dropout_manifest("face"), for_cpu=for_cpu)
+    return for_cpu
+
+
+def test_a_form_for_processors_lies_beside_the_model(tmp_path: Path) -> None:
+    for_cpu = written_in_two_forms(tmp_path / "b")
+    manifest, model = open_bundle(tmp_path / "b")
+    assert manifest.files.keys() == {MODEL_NAME, CPU_MODEL_NAME}
+    assert model.for_cpu is not None
+    assert model.for_cpu.content() == for_cpu.SerializeToString(deterministic=True)
+    assert model.content() == read_bundle(tmp_path / "b")[1] != model.for_cpu.content()
+
+
+def test_an_altered_form_for_processors_is_refused(tmp_path: Path) -> None:
+    written_in_two_forms(tmp_path / "b")
+    path = tmp_path / "b" / CPU_MODEL_NAME
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(ModelError, match=CPU_MODEL_NAME):
+        read_bundle(tmp_path / "b")
+    model = open_bundle(tmp_path / "b")[1].for_cpu
+    assert model is not None
+    with pytest.raises(ModelError, match=CPU_MODEL_NAME):
+        model.check()
+
+
+def test_a_form_for_processors_that_breaks_the_contract_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="sampling must come from the masks"):
+        write_bundle(tmp_path / "b", mc_dropout_graph(), mc_dropout_manifest("face"), for_cpu=broken())
+    assert not (tmp_path / "b").exists()
 
 
 def test_writing_again_replaces_it(tmp_path: Path) -> None:

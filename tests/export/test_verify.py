@@ -53,6 +53,47 @@ def test_an_exported_bundle_holds_without_its_checkpoint(bundle: Path) -> None:
     }
 
 
+@pytest.fixture(scope="module")
+def exported_int8(tmp_path_factory: pytest.TempPathFactory, small_face: object, faces: object) -> Path:
+    import dataclasses
+
+    from small_plans import QUICK, export
+
+    from emomusic_edge.export.network.masked import IMAGENET
+
+    folder = tmp_path_factory.mktemp("exported") / "b"
+    plan = dataclasses.replace(
+        QUICK, source="face", architecture="ResNet-18", precision="int8", normalisation=IMAGENET, activation=""
+    )
+    export(small_face, faces, folder, plan)  # type: ignore[arg-type]
+    return folder
+
+
+def test_int8_holds_in_both_its_forms(exported_int8: Path) -> None:
+    """It is held against the graph's own answers: made pictures are like none that int8 was calibrated with."""
+    assert states(exported_int8) == {
+        "hashes": "passed",
+        "contract": "passed",
+        "contract of the form for processors": "passed",
+        "parity": "passed",
+        "sampling": "passed",
+        "parity of the form for processors": "passed",
+        "sampling of the form for processors": "passed",
+        "preprocessing": "not run",
+    }
+    assert "int8 graph itself" in json.loads((exported_int8 / "parity.json").read_text())["reference"]
+
+
+def test_a_form_for_processors_with_other_weights_is_found(exported_int8: Path, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(exported_int8, tmp_path / "b"))
+    model = onnx.load(bundle / "model.cpu.onnx")
+    for tensor in model.graph.initializer:
+        if tensor.name == "stem_bias":
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(5), tensor.name))
+    found = states(altered(bundle, "model.cpu.onnx", model.SerializeToString()))
+    assert (found["parity"], found["parity of the form for processors"]) == ("passed", "failed")
+
+
 def test_with_pictures_the_preprocessing_is_held_too(bundle: Path, scenes: object) -> None:
     gates = verify_bundle(bundle, pictures=scenes, with_builder=False)[1]  # type: ignore[arg-type]
     assert {gate.name: gate.state for gate in gates}["preprocessing"] == "passed"

@@ -9,7 +9,13 @@ torch = pytest.importorskip("torch")
 
 from small_networks import SMALL_PX, P, Small, prepared, without_numbers  # noqa: E402
 
-from emomusic_edge.export.gates.parity import BOUND, parity_gate, record_answers, seeded_masks  # noqa: E402
+from emomusic_edge.export.gates.parity import (  # noqa: E402
+    BOUND,
+    parity_gate,
+    record_answers,
+    record_own_answers,
+    seeded_masks,
+)
 from emomusic_edge.export.pictures import PictureSets  # noqa: E402
 from emomusic_edge.export.session import cpu_session  # noqa: E402
 
@@ -70,6 +76,15 @@ def test_recorded_answers_are_the_graphs(small_scene: Small) -> None:
         ones = np.ones((1, small_scene.mask_width), np.float32)
         np.testing.assert_allclose(session.run(["mean"], {"image": image, "masks": ones})[0], plain, atol=BOUND)
     assert set(np.unique(record.masks(P))) == {np.float32(0), np.float32(1 / (1 - P))}
+
+
+def test_a_graphs_own_answers_are_recorded_as_it_gives_them_unoptimised(small_scene: Small) -> None:
+    record = record_own_answers(small_scene.content, SMALL_PX, small_scene.mask_width, P, 16)
+    torch_record = record_answers(small_scene.network, SMALL_PX, P, 16)
+    assert record.kept == torch_record.kept
+    np.testing.assert_allclose(record.samples, torch_record.samples, atol=BOUND)
+    np.testing.assert_allclose(record.deterministic, torch_record.deterministic, atol=BOUND)
+    assert "graph itself" in record.reference
 
 
 def test_the_graph_holds_nothing_of_this_machine(small_scene: Small, repo: object) -> None:

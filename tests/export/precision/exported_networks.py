@@ -98,12 +98,12 @@ def exported(regressor: Any, normalisation: Any, pictures: PictureSets) -> Expor
     return Exported(onnx_from_network(network, size_px), pictures, (drawn / kept).astype(np.float32))
 
 
-def contract_holds(model: onnx.ModelProto, source: Exported, precision: Literal["fp16", "int8"]) -> None:
-    """The bundle contract, and nothing in the head of the file changed."""
-    original = source.model
-    width = source.masks.shape[1]
-    size_px = source.pictures.held[0].shape[1]
-    manifest = Manifest(
+def manifest_for(model: onnx.ModelProto, precision: Literal["fp16", "int8"]) -> Manifest:
+    """What the manifest of a small network says."""
+    sizes = {value.name: [size.dim_value for size in value.type.tensor_type.shape.dim] for value in model.graph.input}
+    _, height_px, width_px, _ = sizes["image"]
+    width = sizes["masks"][1]
+    return Manifest(
         name="reference",
         title="reference model",
         kind="mc_dropout",
@@ -111,16 +111,21 @@ def contract_holds(model: onnx.ModelProto, source: Exported, precision: Literal[
         latency_only=True,
         precision=precision,
         files={"model.onnx": "0" * 64},
-        opset=original.opset_import[0].version,
+        opset=model.opset_import[0].version,
         image=ImageInput(
-            height_px=size_px, width_px=size_px, colour_order="rgb", resize="area", crop="centre", normalisation="x"
+            height_px=height_px, width_px=width_px, colour_order="rgb", resize="area", crop="centre", normalisation="x"
         ),
         output_units="findingemo",
         mc_dropout=McDropout(p=0.3, mask_width=width, layout=(MaskBlock(name="all", offset=0, width=width),)),
         weights=SourceRecord(name="random numbers", sha256=None, licence="Apache-2.0"),
         written_by="a test",
     )
-    check_contract(model, manifest)
+
+
+def contract_holds(model: onnx.ModelProto, source: Exported, precision: Literal["fp16", "int8"]) -> None:
+    """The bundle contract, and nothing in the head of the file changed."""
+    original = source.model
+    check_contract(model, manifest_for(original, precision))
     assert list(model.graph.input) == list(original.graph.input)
     assert list(model.graph.output) == list(original.graph.output)
     assert model.ir_version == original.ir_version

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from stub_models import MASK_WIDTH, SIZE_PX, mc_dropout_graph
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from stub_models import MASK_WIDTH, SIZE_PX, mc_dropout_graph, mc_dropout_manifest
 
 from emomusic_edge.errors import ModelError
+from emomusic_edge.export.bundle import write_bundle
+from emomusic_edge.graph_store import GraphStore
+from emomusic_edge.manifest import CPU_MODEL_NAME
+from emomusic_edge.model_file import ModelFile, open_bundle
 from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine, nodes_by_provider
 
 
@@ -31,6 +39,59 @@ def test_the_first_provider_of_a_session_is_not_where_its_nodes_run() -> None:
     nodes = nodes_by_provider(model, "stub", inputs, chosen)
     assert set(nodes) == {"CPUExecutionProvider"}
     assert nodes["CPUExecutionProvider"] > 1
+
+
+def feature_weights_halved() -> onnx.ModelProto:
+    model = mc_dropout_graph()
+    (weights,) = (tensor for tensor in model.graph.initializer if tensor.name == "feature_weights")
+    weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) / 2, weights.name))
+    return model
+
+
+@pytest.fixture
+def in_two_forms(tmp_path: Path) -> ModelFile:
+    """A model, and a form for processors that answers otherwise, so that it shows which one ran."""
+    bundle = tmp_path / "b"
+    write_bundle(bundle, mc_dropout_graph(), mc_dropout_manifest("face"), for_cpu=feature_weights_halved())
+    return open_bundle(bundle)[1]
+
+
+def answer(engine: OrtEngine) -> NDArray[np.generic]:
+    image = np.full((1, SIZE_PX, SIZE_PX, 3), 99, np.uint8)
+    return engine.run({"image": image, "masks": np.ones((2, MASK_WIDTH), np.float32)})["mean"]
+
+
+def test_on_a_processor_alone_the_form_for_processors_runs(in_two_forms: ModelFile, tmp_path: Path) -> None:
+    expected, other = (
+        answer(OrtEngine(graph.SerializeToString(), name="stub"))
+        for graph in (feature_weights_halved(), mc_dropout_graph())
+    )
+    assert np.any(expected != other)
+    cpu = ["CPUExecutionProvider"]
+    # the second time from the kept graph
+    for graphs in (None, GraphStore(tmp_path / "graphs"), GraphStore(tmp_path / "graphs")):
+        engine = OrtEngine(in_two_forms, name="stub", providers=["NoSuch", *cpu], graphs=graphs)
+        np.testing.assert_allclose(answer(engine), expected, atol=1e-5)
+    (kept,) = (path for path in (tmp_path / "graphs").rglob("graph.json") if path.parent.parent.name == "stub")
+    assert in_two_forms.for_cpu is not None
+    assert in_two_forms.for_cpu.sha256 in kept.read_text()
+
+
+def test_beside_another_provider_the_model_itself_runs(in_two_forms: ModelFile) -> None:
+    """Azure's runs no node; what counts is that the session was asked for more than a processor."""
+    chosen = ["AzureExecutionProvider", "CPUExecutionProvider"]
+    if chosen[0] not in ort.get_available_providers():
+        pytest.skip("this build has one provider alone")
+    expected = answer(OrtEngine(mc_dropout_graph().SerializeToString(), name="stub"))
+    found = answer(OrtEngine(in_two_forms, name="stub", providers=chosen))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_an_altered_form_for_processors_does_not_load(in_two_forms: ModelFile) -> None:
+    assert in_two_forms.for_cpu is not None
+    in_two_forms.for_cpu.path.write_bytes(b"something else")
+    with pytest.raises(ModelError, match=CPU_MODEL_NAME):
+        OrtEngine(in_two_forms, name="stub", providers=["CPUExecutionProvider"])
 
 
 def test_a_graph_that_does_not_run_has_no_profile() -> None:

@@ -53,6 +53,7 @@ class Alignment:
         self._mean = index.reference_mean
         self._sd = index.reference_sd
         self._quantiles = index.reference_quantiles.astype(np.float64)
+        self._levels = np.linspace(0.0, 1.0, len(self._quantiles))
 
     def to_music(self, point: ValenceArousal) -> ValenceArousal:
         """The DEAM point (-1..1) for a FindingEmo point; one beyond FindingEmo's bounds counts as on them."""
@@ -83,7 +84,7 @@ class Alignment:
         if self.method is AlignmentMethod.QUANTILE:
             quantiles = self._quantiles[:, axis]
             share = np.interp(value, *_RIDITS[axis])
-            return float(np.interp(share, np.linspace(0.0, 1.0, len(quantiles)), quantiles))
+            return float(np.interp(share, self._levels, quantiles))
         score = (value - FINDINGEMO.mean[axis]) / FINDINGEMO.sd[axis]
         return self._mean[axis] + score * self._sd[axis]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emomusic_edge.contracts import FaceBox, Image
 from emomusic_edge.manifest import ImageInput
-from emomusic_edge.resample import resize_antialiased
+from emomusic_edge.resample import Crop, Filter, resize_antialiased
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +109,19 @@ def _warped(image: Image, where: Placement, spec: ImageInput) -> Image:
 
 def _resized(image: Image, where: Placement, spec: ImageInput) -> Image:
     height, width = round(image.shape[0] * where.scale_y), round(image.shape[1] * where.scale_x)
-    if spec.resize == "bicubic_antialias":
-        image = resize_antialiased(image, width, height, "bicubic")
-    elif spec.resize == "bilinear_antialias":
-        image = resize_antialiased(image, width, height, "bilinear")
+    left, top = int(where.offset_x_px), int(where.offset_y_px)
+    cut = spec.crop != "letterbox"
+    if spec.resize in ("bicubic_antialias", "bilinear_antialias"):
+        part = Crop(-left, -top, spec.width_px, spec.height_px) if cut else None
+        kind: Filter = "bicubic" if spec.resize == "bicubic_antialias" else "bilinear"
+        image = resize_antialiased(image, width, height, kind, part)
     else:
         interpolation = cv2.INTER_AREA if spec.resize == "area" else cv2.INTER_LINEAR
         image = np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
-    left, top = int(where.offset_x_px), int(where.offset_y_px)
-    if spec.crop == "letterbox":
-        result = np.zeros((spec.height_px, spec.width_px, 3), np.uint8)
-        result[top : top + height, left : left + width] = image
-        return result
-    return image[-top : spec.height_px - top, -left : spec.width_px - left]
+        if cut:
+            image = image[-top : spec.height_px - top, -left : spec.width_px - left]
+    if cut:
+        return image
+    result = np.zeros((spec.height_px, spec.width_px, 3), np.uint8)
+    result[top : top + height, left : left + width] = image
+    return result

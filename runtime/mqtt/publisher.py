@@ -214,6 +214,11 @@ class MqttPublisher:
         return health_message(snapshot, wall_time, self._facts, line)
 
     def _tell_if_due(self, rule: TopicRule, make: Callable[[], _Told]) -> None:
+        now_s = self._clock()
+        told, told_at_s = self._told.get(rule.name, (None, -float("inf")))
+        # A message is a third of a millisecond's work; whatever it said, its time would not have come.
+        if now_s - told_at_s < min(self._settings.min_interval_s, self._settings.repeat_s):
+            return
         try:
             message = make()
         except ValueError as error:
@@ -224,9 +229,7 @@ class MqttPublisher:
                 field = ".".join(map(str, error.errors(include_url=False, include_input=False)[0]["loc"]))
             self._seldom.warning(rule.name, f"{rule.name} cannot be told: {field} breaks its schema")
             return
-        now_s = self._clock()
         what = what_matters(message)
-        told, told_at_s = self._told.get(rule.name, (None, -float("inf")))
         interval_s = self._settings.repeat_s if what == told else self._settings.min_interval_s
         if now_s - told_at_s < interval_s:
             return

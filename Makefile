@@ -10,7 +10,9 @@ FER := .venv-fer
 HAAR := .venv-haar
 NODE_RED := .venv-node-red
 FUZZING := .venv-fuzz
-BOOT_IMAGE := $(HOME)/.cache/emomusic-edge/boot
+# BOOT_SYSTEMD=bullseye takes systemd 247 from there, older than JetPack 6's 249.
+BOOT_SYSTEMD :=
+BOOT_IMAGE := $(HOME)/.cache/emomusic-edge/boot$(addprefix -,$(BOOT_SYSTEMD))
 HOME_ASSISTANT := .venv-home-assistant
 ARM64_ROOT := $(HOME)/.cache/emomusic-edge/arm64
 PIP_QUIET := --quiet --disable-pip-version-check
@@ -91,7 +93,7 @@ $(NODE_RED)/.installed: .ci/node_red_environment $(wildcard tests/runtime/node_r
 	@.ci/node_red_environment $(NODE_RED)
 
 boot-check: $(VENV)/.installed-test ## a Debian with systemd boots, installs the service, kills it, watches it return
-	@.ci/boot_image $(BOOT_IMAGE)
+	@.ci/boot_image $(BOOT_IMAGE) $(BOOT_SYSTEMD)
 	BOOT_IMAGE=$(BOOT_IMAGE) $(BIN)/pytest -m boot tests/systemd
 
 aarch64-check: $(VENV)/.installed-test ## the program for aarch64, in an emulator: installs, answers as here, plays the demo

@@ -136,7 +136,7 @@ class RunSummary:
 
         Args:
             seconds: how long the run took.
-            providers: what each model truly ran on, e.g. {"scene": "CPUExecutionProvider"}.
+            providers: what each model truly ran on at last, e.g. {"scene": "CPUExecutionProvider"}.
             dropped: how many frames the source gave that were not taken.
 
         Returns:

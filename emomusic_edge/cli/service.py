@@ -148,8 +148,9 @@ def status(
     told = subprocess.run(line, capture_output=True, text=True, check=False)
     if told.returncode:
         _fail(f"{shlex.join(line)} failed: {told.stderr.strip()}", "systemctl status emomusic-edge")
-    # The result of the run before: systemctl show has that of the present one alone.
-    failed = ("--boot", "--grep=Failed with result", "--output=cat", "--lines=1")
+    # The result of the run before: systemctl show has that of the present one alone. Not with --lines=1, of which an
+    # older journalctl (247, seen) takes the last line first and then looks whether it fits.
+    failed = ("--boot", "--grep=Failed with result", "--output=cat")
     last = parse_last_result(_journal(user, *failed))
     state = parse_properties(told.stdout, user=user, program=own_program(), last_result=last)
     if as_json:

@@ -239,7 +239,7 @@ class App:
                 self.broke_off = error
             self._manager.stopping()
             seconds = time.perf_counter() - started_s
-        return self._summary.finish(seconds, self.models.providers, dropped=self._feed.dropped)
+        return self._summary.finish(seconds, self.models.now_on(), dropped=self._feed.dropped)
 
 
 def _models_and_music(

@@ -95,12 +95,12 @@ def told(
             "models.engine": "cuda",
         },
     )
-    stop, snapshots = threading.Event(), list[StateSnapshot]()
+    stop, snapshots, summaries = threading.Event(), list[StateSnapshot](), list[dict[str, object]]()
     app = App(settings, RunPlan(stop=stop, loop=True))
     assert set(app.models.providers.values()) == {CUDA_PROVIDER}
     app.observe(snapshots.append)
     facts.append(app._facts())
-    thread = threading.Thread(target=app.run)
+    thread = threading.Thread(target=lambda: summaries.append(app.run()))
     thread.start()
     try:
         wait_for(lambda: any(s.playback.segment for s in snapshots), "the first song")
@@ -108,6 +108,8 @@ def told(
     finally:
         stop.set()
         thread.join()
+        # The end of a run names what the models ran on at last.
+        assert summaries[0]["providers"] == dict.fromkeys(("detector", "face", "scene"), CPU_PROVIDER)
 
 
 def newest(told: list[StateSnapshot], word: str) -> bool:

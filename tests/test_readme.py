@@ -169,6 +169,27 @@ def test_what_is_fetched_is_told() -> None:
     assert all(row[2].split()[0] == other[2].split()[0] for row, other in zip(told, meant, strict=True))
 
 
+def test_the_ratios_of_the_readme_are_those_of_the_page() -> None:
+    """Each row of "How fast" is a row of the benchmark's own table, with fewer digits."""
+    page = [row[1:] for row in table(section(text_of("docs/performance.md"), "Against what people would use instead"))]
+    rows = [row for row in table(section(text_of("README.md"), "How fast")) if re.fullmatch(r"[\d.]+", row[-1])]
+    assert len(rows) >= 7
+    figures_of_page = [row for row in page if re.match(r"[\d.]+$", row[0])]
+    for row in rows:
+        assert any(_rounds_to(row[1:], other) for other in figures_of_page), row
+
+
+def _rounds_to(told: list[str], found: list[str]) -> bool:
+    return all(
+        abs(float(few) - float(many.split()[0])) <= _half_a_digit(few) for few, many in zip(told, found, strict=True)
+    )
+
+
+def _half_a_digit(told: str) -> float:
+    decimals = len(told.partition(".")[2])
+    return 0.5 * 10.0**-decimals + 1e-9
+
+
 DEFAULTS = Settings()
 
 

@@ -74,7 +74,7 @@ def measure(bundles: Sequence[str], samples: int, rounds: int, seconds: float, c
     from emomusic_edge.cli.bench_choice import choose
     from emomusic_edge.config import load_config
     from emomusic_edge.engine_store import EngineStore
-    from emomusic_edge.manifest import read_bundle
+    from emomusic_edge.model_file import open_bundle
     from emomusic_edge.paths import DataLayout
     from emomusic_edge.runtime.app import engine_makers
     from emomusic_edge.runtime.bench.cases import load_cases
@@ -87,8 +87,9 @@ def measure(bundles: Sequence[str], samples: int, rounds: int, seconds: float, c
     wanted = choose(bundles, [samples], ["cpu"], settings)
     products = {}
     for want in wanted:
-        manifest, model = read_bundle(want.folder)
-        products[manifest.name] = products_of(onnx.load_from_string(model), samples)
+        manifest, model = open_bundle(want.folder)
+        graph = onnx.load_from_string((model.for_cpu or model).content())
+        products[manifest.name] = products_of(graph, samples)
     threads = settings.models.threads or machine.cores_allowed
     cache_bytes = last_cache_bytes()
     work = peaks(own_shapes(products.values()), threads, cache_bytes)

@@ -190,6 +190,10 @@ class Manifest(_Record):
             raise ValueError("anchors are given exactly for kind detector")
         return self
 
+    def model_file(self, *, on_cpu: bool) -> str:
+        """The name of the file that runs: on the CPU alone, or where a GPU has its part."""
+        return CPU_MODEL_NAME if on_cpu and CPU_MODEL_NAME in self.files else MODEL_NAME
+
     def to_json(self) -> str:
         """The text of manifest.json: stable order, two spaces, a final newline."""
         return self.model_dump_json(indent=2, exclude_none=False) + "\n"

@@ -48,11 +48,13 @@ class ModelFile:
     for_cpu: ModelFile | None = None
 
     def check(self) -> None:
-        """Hash it.
+        """Hash it, and its form for processors.
 
         Raises:
-            ModelError: it is missing or altered.
+            ModelError: one is missing or altered.
         """
+        if self.for_cpu is not None:
+            self.for_cpu.check()
         with self._file() as file:
             self._check_content(file, lambda buffer, size: None)
 

@@ -20,6 +20,8 @@ OPSET = 17
 # What ONNX Runtime 1.23, the last with wheels for Python 3.10, reads.
 IR_VERSION = 9
 WRITTEN_BY = f"emomusic-edge {__version__}"
+# What a gate of `model.cpu.onnx` is called beyond the name of the gate.
+FOR_PROCESSORS = " of the form for processors"
 
 
 def write_bundle(
@@ -35,7 +37,7 @@ def write_bundle(
         target: the bundle's folder.
         model: the graph.
         manifest: all but the hashes of the files, which are filled in.
-        parity: what the source model answered, where it is PyTorch's.
+        parity: what its source answered, of a model that samples.
         for_cpu: the same model written for processors.
 
     Returns:

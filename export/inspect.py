@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
-from emomusic_edge.manifest import Manifest, read_bundle
+from emomusic_edge.manifest import CPU_MODEL_NAME, Manifest, read_bundle
 
 from .verify import MEND
 
@@ -21,6 +21,7 @@ class BundleFacts:
     Attributes:
         manifest: its own.
         model_mb: the size of `model.onnx`.
+        cpu_model_mb: of `model.cpu.onnx`; 0 where there is none.
         parameters: numbers in the graph's weights.
         operators: how many of each kind.
         inputs, outputs: `name dtype [shape]` each.
@@ -28,6 +29,7 @@ class BundleFacts:
 
     manifest: Manifest
     model_mb: float
+    cpu_model_mb: float
     parameters: int
     operators: dict[str, int]
     inputs: tuple[str, ...]
@@ -46,6 +48,7 @@ def inspect_bundle(bundle: Path) -> BundleFacts:
     return BundleFacts(
         manifest,
         len(content) / 1e6,
+        (bundle / CPU_MODEL_NAME).stat().st_size / 1e6 if CPU_MODEL_NAME in manifest.files else 0.0,
         sum(sizes),
         dict(Counter(node.op_type for node in graph.node).most_common()),
         tuple(_described(value) for value in graph.input),

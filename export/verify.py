@@ -15,6 +15,7 @@ from emomusic_edge.manifest import CPU_MODEL_NAME, GateRecord, Manifest, read_bu
 from emomusic_edge.parity_bounds import PARITY_BOUNDS
 from emomusic_edge.parity_record import PARITY_NAME, ParityRecord, parse_parity_record
 
+from .bundle import FOR_PROCESSORS
 from .gates.builder import builder_gate
 from .gates.contract import contract_gate
 from .gates.preprocessing import preprocessing_gate
@@ -56,7 +57,7 @@ def verify_bundle(
     forms = {"": content}
     if CPU_MODEL_NAME in manifest.files:
         for_cpu = read_verified(bundle / CPU_MODEL_NAME, manifest.files[CPU_MODEL_NAME], ModelError, mend=MEND)
-        forms[" of the form for processors"] = for_cpu
+        forms[FOR_PROCESSORS] = for_cpu
     contracts = [_contract(graph, manifest, form) for form, graph in forms.items()]
     gates += contracts
     if any(contract.state == "failed" for contract in contracts):
@@ -90,7 +91,7 @@ def _contract(content: bytes, manifest: Manifest, form: str) -> GateRecord:
 
 
 def _recorded_parity(content: bytes, manifest: Manifest, record: ParityRecord, form: str) -> GateRecord:
-    """The graph's samples against PyTorch's."""
+    """The graph's samples against those of its source."""
     assert manifest.mc_dropout is not None
     masks = record.masks(manifest.mc_dropout.p)
     ones = np.ones((1, record.mask_width), np.float32)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from emomusic_edge.artefacts import sha256_of
-from emomusic_edge.manifest import MODEL_NAME
+from emomusic_edge.manifest import read_manifest
 
 _DIGEST_DIGITS = 12
 
@@ -36,8 +36,8 @@ def only_folder(root: Path, name: str) -> Path:
 
 
 def model_hashes(bundles: Mapping[str, Path]) -> dict[str, str]:
-    """The sha256 of each bundle's model, by the name it is measured under."""
-    return {name: sha256_of(folder / MODEL_NAME) for name, folder in bundles.items()}
+    """The sha256 of the file of each bundle that runs on a processor, by the name it is measured under."""
+    return {name: sha256_of(folder / read_manifest(folder).model_file(on_cpu=True)) for name, folder in bundles.items()}
 
 
 def revision(repo: Path) -> str | None:

@@ -104,6 +104,7 @@ def inspect(
 
     from emomusic_edge.config import load_config
     from emomusic_edge.export.inspect import inspect_bundle
+    from emomusic_edge.manifest import CPU_MODEL_NAME
     from emomusic_edge.runtime.locate import find_bundle
 
     console = Console()
@@ -114,6 +115,7 @@ def inspect(
         told = {
             "bundle": str(folder),
             "model_mb": round(facts.model_mb, 3),
+            "cpu_model_mb": round(facts.cpu_model_mb, 3),
             "parameters": facts.parameters,
             "operators": facts.operators,
             "inputs": facts.inputs,
@@ -129,6 +131,7 @@ def inspect(
         ("what", manifest.title + (f". {manifest.note}" if manifest.note else "")),
         ("kind", f"{manifest.kind}, {manifest.source or 'faces'}, {manifest.precision}"),
         ("model", f"{facts.model_mb:.1f} MB, {facts.parameters / 1e6:.1f} million parameters, opset {manifest.opset}"),
+        *([("on a CPU", f"{CPU_MODEL_NAME}, another {facts.cpu_model_mb:.1f} MB")] if facts.cpu_model_mb else []),
         ("inputs", "; ".join(facts.inputs)),
         ("outputs", "; ".join(facts.outputs)),
         ("picture", f"{image.width_px}x{image.height_px} {image.colour_order}, {image.resize}, crop {image.crop}"),

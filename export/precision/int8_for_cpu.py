@@ -20,6 +20,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from emomusic_edge.errors import ModelError
+
 from .graph_parts import stripped
 
 # What int8 with a zero point of 0 reaches, and uint8.
@@ -60,15 +62,23 @@ class _Rewriting:
         self.picture_shape = tuple(size.dim_value for size in graph.input[0].type.tensor_type.shape.dim)
 
     def constant(self, name: str, value: NDArray[np.generic] | np.generic) -> str:
-        """Put in a constant, once; its name."""
-        if name not in self.tensors:
-            self.tensors[name] = np.array(value, order="C")
-            self._graph.initializer.append(numpy_helper.from_array(self.tensors[name], name))
+        """Put in a constant; its name.
+
+        Raises:
+            ModelError: the graph has one of that name.
+        """
+        if name in self.tensors:
+            raise ModelError(
+                f"The graph has a constant {name} already; its form for processors wants one of that name."
+            )
+        self.tensors[name] = np.array(value, order="C")
+        self._graph.initializer.append(numpy_helper.from_array(self.tensors[name], name))
         return name
 
     def uint8_zero(self, value: int) -> str:
-        """A zero point."""
-        return self.constant(f"uint8_{value}", np.uint8(value))
+        """A zero point, the same one each time."""
+        name = f"uint8_{value}"
+        return name if name in self.tensors else self.constant(name, np.uint8(value))
 
     def put(self, kind: str, inputs: list[str], output: str, **attributes: int | list[int]) -> str:
         """Put in a node; its output."""
@@ -261,6 +271,7 @@ def _stem(graph: _Rewriting) -> _Stem | None:
         strides[0] == strides[1]
         and set(told.get("dilations", [1])) == {1}
         and told.get("group", 1) == 1
+        and told.get("auto_pad", b"NOTSET") == b"NOTSET"
         and step > 1
         and (colours * step * step) % _BLOCK == 0
         and (height + pads[0] + pads[2]) % step == 0

@@ -15,9 +15,9 @@ from emomusic_edge.contracts import InferenceEngine
 from emomusic_edge.engine_store import EngineStore
 from emomusic_edge.errors import ConfigError, ModelError
 from emomusic_edge.made_pictures import made_picture
-from emomusic_edge.manifest import MODEL_NAME, Manifest
+from emomusic_edge.manifest import Manifest
 from emomusic_edge.model_file import ModelFile, open_bundle
-from emomusic_edge.runtime.engines.choose import EngineMakers, choose_engine
+from emomusic_edge.runtime.engines.choose import CPU_PROVIDER, EngineMakers, choose_engine
 from emomusic_edge.runtime.engines.onnx_runtime import nodes_by_provider
 from emomusic_edge.runtime.freed_memory import give_back_freed_memory
 from emomusic_edge.runtime.predictors import MaskBank
@@ -36,7 +36,7 @@ class Case(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     bundle: str
-    sha256: str = Field(description="of model.onnx")
+    sha256: str = Field(description="of the model file that ran")
     kind: Literal["mc_dropout", "closed_form", "detector"]
     source: Literal["scene", "face"] | None
     precision: str
@@ -185,7 +185,7 @@ def _sample_counts(manifest: Manifest, samples: Sequence[int]) -> list[int]:
 def _case(manifest: Manifest, samples: int, engine: EngineName, provider: str) -> Case:
     return Case(
         bundle=manifest.name,
-        sha256=manifest.files[MODEL_NAME],
+        sha256=manifest.files[manifest.model_file(on_cpu=provider == CPU_PROVIDER)],
         kind=manifest.kind,
         source=manifest.source,
         precision=manifest.precision,

@@ -15,11 +15,11 @@ from emomusic_edge.cuda_probe import Gpu, probe_cuda
 from emomusic_edge.engine_store import EngineStore, engine_key
 from emomusic_edge.errors import EmomusicError, ModelError
 from emomusic_edge.made_pictures import made_picture
-from emomusic_edge.manifest import MODEL_NAME, Manifest
+from emomusic_edge.manifest import Manifest
 from emomusic_edge.model_file import open_bundle
 from emomusic_edge.paths import DataLayout
 from emomusic_edge.runtime.app.models import engine_makers
-from emomusic_edge.runtime.engines.choose import Chosen, choose_engine
+from emomusic_edge.runtime.engines.choose import CPU_PROVIDER, Chosen, choose_engine
 from emomusic_edge.runtime.engines.tensorrt import import_tensorrt
 from emomusic_edge.runtime.locate import MAKE_STARTERS, find_bundle
 from emomusic_edge.trust import signature_check
@@ -108,7 +108,7 @@ def _run(part: str, manifest: Manifest, chosen: Chosen, settings: Settings) -> F
     began_s = time.perf_counter()
     answers = chosen.engine.run(inputs)
     run_ms = (time.perf_counter() - began_s) * 1000
-    sha256 = manifest.files[MODEL_NAME]
+    sha256 = manifest.files[manifest.model_file(on_cpu=chosen.engine.provider == CPU_PROVIDER)]
     unsound = [name for name, values in answers.items() if not np.isfinite(np.asarray(values, np.float64)).all()]
     if unsound:
         return _about.problem(

@@ -211,7 +211,10 @@ def _cuda(
         return None, passed(*_told(error), logging.WARNING)
     reason = f"ONNX Runtime as it is installed here runs {manifest.name} on {engine.provider}"
     # A session for the CPU is what would be built next: for a large model that takes seconds, and its memory again.
-    return engine if engine.provider == CPU_PROVIDER else None, passed(reason, "", logging.INFO)
+    # Only a form of its own for processors is worth them.
+    other_form = isinstance(model, ModelFile) and model.for_cpu is not None
+    kept = engine.provider == CPU_PROVIDER and not other_form
+    return engine if kept else None, passed(reason, "", logging.INFO)
 
 
 def _first_inference(engine: InferenceEngine, manifest: Manifest, rows: int) -> None:

@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +198,8 @@ def _opened(model: bytes | ModelFile, name: str, opener: _Opener, *, optimise: b
 def _suited(model: bytes | ModelFile, providers: Sequence[str]) -> bytes | ModelFile:
     """The form of a model that runs fastest on these."""
     if isinstance(model, ModelFile) and model.for_cpu is not None and list(providers) == [_CPU]:
+        # An altered bundle is refused, though this file of it is not what runs.
+        replace(model, for_cpu=None).check()
         return model.for_cpu
     return model
 

@@ -1,7 +1,8 @@
 """The smoke run of a new engine, in a process of its own: `python -m emomusic_edge.runtime.engines.smoke JOB.json`.
 
-The engine answers for made pictures and is held against what the source model answered when the bundle was exported
-(parity.json), or, where a bundle records none, against ONNX Runtime on the CPU. An engine is kept only after that.
+The engine answers for made pictures and is held against what its source answered when the bundle was exported
+(parity.json; int8's source is its own graph), or, where a bundle records none, against ONNX Runtime on the CPU. An
+engine is kept only after that.
 """
 
 from __future__ import annotations
@@ -172,7 +173,7 @@ def _difference(engine: InferenceEngine, manifest: Manifest, cases: list[Case], 
         raise ModelError(
             f"The engine of {manifest.name} is {bound.of(every):.3g} from {reference}, expected at most {bound} "
             f"({manifest.precision}).",
-            mend="Export the bundle at fp32 and build again; if that holds, fp16 or int8 does not suit this model.",
+            mend="Export the bundle at fp32 and build again: if that holds, leave it so, and tell us of the other.",
         )
     return bound.of(every)
 

@@ -102,6 +102,7 @@ class MqttPublisher:
         self._latest: tuple[StateSnapshot, datetime] | None = None
         self._told: dict[str, tuple[object, float]] = {}
         self._inbox = Inbox(rate)
+        self._health_made_at_s = -float("inf")
         self._healed_at_s = -float("inf")
         self._heal = False
         self._seldom = SeldomLog(_log, clock=clock)
@@ -195,6 +196,7 @@ class MqttPublisher:
             one.before_online(self._connection)
         self._tell_online()
         self._told.clear()
+        self._health_made_at_s = -float("inf")
         self._tell()
 
     def _tell_online(self) -> None:
@@ -205,7 +207,11 @@ class MqttPublisher:
         if self._latest is None:
             return
         snapshot, wall_time = self._latest
-        self._tell_if_due(HEALTH, lambda: self._health(snapshot, wall_time))
+        now_s = self._clock()
+        # It changes seldom and costs the most to make, so it is looked at no oftener than it may be told.
+        if now_s - self._health_made_at_s >= self._settings.min_interval_s:
+            self._health_made_at_s = now_s
+            self._tell_if_due(HEALTH, lambda: self._health(snapshot, wall_time))
         self._tell_if_due(STATE, lambda: state_message(snapshot, wall_time))
         self._tell_if_due(MUSIC, lambda: music_message(snapshot, wall_time))
 
@@ -216,8 +222,8 @@ class MqttPublisher:
     def _tell_if_due(self, rule: TopicRule, make: Callable[[], _Told]) -> None:
         now_s = self._clock()
         told, told_at_s = self._told.get(rule.name, (None, -float("inf")))
-        # A message is a third of a millisecond's work; whatever it said, its time would not have come.
-        if now_s - told_at_s < min(self._settings.min_interval_s, self._settings.repeat_s):
+        # Whatever it said, its time would not have come.
+        if now_s - told_at_s < self._settings.min_interval_s:
             return
         try:
             message = make()

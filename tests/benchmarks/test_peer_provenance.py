@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from side_by_side.provenance import code_digest, model_hashes, only_folder, revision
+from stub_models import mc_dropout_graph, mc_dropout_manifest
+
+from emomusic_edge.export.bundle import write_bundle
 
 
 @pytest.fixture
@@ -54,9 +57,13 @@ def test_only_the_folder_of_the_key_stays(tmp_path: Path) -> None:
     assert (kept / "scene-reference").is_dir()
 
 
-def test_a_bundle_is_told_by_the_hash_of_its_model(tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").write_bytes(b"a model")
-    assert model_hashes({"scene-int8": tmp_path}) == {"scene-int8": hashlib.sha256(b"a model").hexdigest()}
+@pytest.mark.parametrize("two_forms", [False, True])
+def test_a_bundle_is_told_by_the_hash_of_the_file_that_a_processor_runs(tmp_path: Path, two_forms: bool) -> None:
+    graph, other = mc_dropout_graph(), mc_dropout_graph()
+    other.graph.name = "for processors"
+    write_bundle(tmp_path / "b", graph, mc_dropout_manifest(), for_cpu=other if two_forms else None)
+    runs = tmp_path / "b" / ("model.cpu.onnx" if two_forms else "model.onnx")
+    assert model_hashes({"face-int8": tmp_path / "b"}) == {"face-int8": hashlib.sha256(runs.read_bytes()).hexdigest()}
 
 
 def test_a_revision_is_that_of_a_checkout_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ def test_a_form_for_processors_lies_beside_the_model(tmp_path: Path) -> None:
     for_cpu = written_in_two_forms(tmp_path / "b")
     manifest, model = open_bundle(tmp_path / "b")
     assert manifest.files.keys() == {MODEL_NAME, CPU_MODEL_NAME}
+    assert [manifest.model_file(on_cpu=cpu) for cpu in (True, False)] == [CPU_MODEL_NAME, MODEL_NAME]
     assert model.for_cpu is not None
     assert model.for_cpu.content() == for_cpu.SerializeToString(deterministic=True)
     assert model.content() == read_bundle(tmp_path / "b")[1] != model.for_cpu.content()
@@ -47,8 +48,9 @@ def test_an_altered_form_for_processors_is_refused(tmp_path: Path) -> None:
         read_bundle(tmp_path / "b")
     model = open_bundle(tmp_path / "b")[1].for_cpu
     assert model is not None
-    with pytest.raises(ModelError, match=CPU_MODEL_NAME):
-        model.check()
+    for either in (model, open_bundle(tmp_path / "b")[1]):
+        with pytest.raises(ModelError, match=CPU_MODEL_NAME):
+            either.check()
 
 
 def test_a_form_for_processors_that_breaks_the_contract_is_not_written(tmp_path: Path) -> None:

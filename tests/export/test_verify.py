@@ -84,6 +84,43 @@ def test_int8_holds_in_both_its_forms(exported_int8: Path) -> None:
     assert "int8 graph itself" in json.loads((exported_int8 / "parity.json").read_text())["reference"]
 
 
+def test_a_form_for_processors_that_misses_a_bound_is_left_out_and_told(
+    small_face: object, faces: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dataclasses
+
+    from small_plans import QUICK, export
+
+    from emomusic_edge.export.network.masked import IMAGENET
+    from emomusic_edge.export.precision import int8_for_cpu
+
+    def with_other_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+        graph = rewrite(model)
+        assert graph is not None
+        for tensor in graph.graph.initializer:
+            if tensor.name == "stem_bias":
+                tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(5), tensor.name))
+        return graph
+
+    rewrite = int8_for_cpu.int8_for_cpu
+    monkeypatch.setattr(int8_for_cpu, "int8_for_cpu", with_other_weights)
+    plan = dataclasses.replace(
+        QUICK,
+        source="face",
+        precision="int8",
+        normalisation=IMAGENET,
+        activation="",
+        gates=("contract", "precision"),
+        # At 64 px the random network itself misses the bound of rank correlation.
+        force=True,
+    )
+    manifest = export(small_face, faces, tmp_path / "b", plan).manifest  # type: ignore[arg-type]
+    assert manifest.files.keys() == {"model.onnx", "parity.json"}
+    left_out = manifest.gates[-1]
+    assert (left_out.name, left_out.state) == ("precision of the form for processors", "not run")
+    assert left_out.told.startswith("left out of the bundle: int8 differs from fp32")
+
+
 def test_a_form_for_processors_with_other_weights_is_found(exported_int8: Path, tmp_path: Path) -> None:
     bundle = Path(shutil.copytree(exported_int8, tmp_path / "b"))
     model = onnx.load(bundle / "model.cpu.onnx")

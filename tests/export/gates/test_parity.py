@@ -17,6 +17,7 @@ from emomusic_edge.export.gates.parity import (  # noqa: E402
     seeded_masks,
 )
 from emomusic_edge.export.pictures import PictureSets  # noqa: E402
+from emomusic_edge.export.precision.int8 import int8_from_fp32  # noqa: E402
 from emomusic_edge.export.session import cpu_session  # noqa: E402
 
 
@@ -78,12 +79,23 @@ def test_recorded_answers_are_the_graphs(small_scene: Small) -> None:
     assert set(np.unique(record.masks(P))) == {np.float32(0), np.float32(1 / (1 - P))}
 
 
-def test_a_graphs_own_answers_are_recorded_as_it_gives_them_unoptimised(small_scene: Small) -> None:
-    record = record_own_answers(small_scene.content, SMALL_PX, small_scene.mask_width, P, 16)
-    torch_record = record_answers(small_scene.network, SMALL_PX, P, 16)
+def test_an_int8_graphs_own_answers_are_recorded_as_it_gives_them_unoptimised(
+    small_face: Small, faces: PictureSets
+) -> None:
+    graph = int8_from_fp32(small_face.graph, prepared(faces)[:3]).SerializeToString()
+    record = record_own_answers(graph, SMALL_PX, small_face.mask_width, P, 16)
+    torch_record = record_answers(small_face.network, SMALL_PX, P, 16)
     assert record.kept == torch_record.kept
-    np.testing.assert_allclose(record.samples, torch_record.samples, atol=BOUND)
-    np.testing.assert_allclose(record.deterministic, torch_record.deterministic, atol=BOUND)
+    plain, fast = (cpu_session(graph, optimise=optimise) for optimise in (False, True))
+    apart = []
+    for image, samples in zip(record.images(SMALL_PX, SMALL_PX), record.samples, strict=True):
+        found, other = (
+            session.run(["samples"], {"image": image, "masks": record.masks(P)})[0] for session in (plain, fast)
+        )
+        np.testing.assert_allclose(found, samples, atol=1e-6)
+        apart.append(np.abs(other - samples).max())
+    assert max(apart) > 1e-6, "the optimised graph rounds otherwise"
+    assert np.abs(np.array(record.samples) - np.array(torch_record.samples)).max() > BOUND
     assert "graph itself" in record.reference
 
 

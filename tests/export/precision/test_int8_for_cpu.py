@@ -162,6 +162,7 @@ def test_the_contract_is_asked_for_what_concerns_a_processor(portable: onnx.Mode
     check_contract(graph, manifest, for_cpu=True)
     with pytest.raises(ModelError, match="TensorRT"):
         check_contract(graph, manifest)
-    graph.graph.node[-1].op_type = "Dropout"
-    with pytest.raises(ModelError):
+    dropped = next(node for node in graph.graph.node if node.op_type == "Relu")
+    dropped.op_type = "Dropout"
+    with pytest.raises(ModelError, match="sampling must come from the masks"):
         check_contract(graph, manifest, for_cpu=True)

@@ -16,15 +16,17 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 from cuda_fake import FakeCudaDevice
-from stub_models import MASK_WIDTH, SIZE_PX, mc_dropout_graph, write_mc_dropout_bundle
+from stub_models import MASK_WIDTH, SIZE_PX, mc_dropout_graph, mc_dropout_manifest, write_mc_dropout_bundle
 from tensorrt_fake import VERSIONS, FakeTensorRT
 
 from emomusic_edge.contracts import InferenceEngine
 from emomusic_edge.cuda_probe import Gpu
 from emomusic_edge.engine_store import LOADING_NAME, PLAN_NAME, EngineRecord, EngineStore, engine_key
 from emomusic_edge.errors import ModelError
+from emomusic_edge.export.bundle import write_bundle
 from emomusic_edge.export.tensorrt.build import BuildRequest, build_engine
 from emomusic_edge.manifest import Manifest, read_bundle
+from emomusic_edge.model_file import ModelFile, open_bundle
 from emomusic_edge.runtime.engines.choose import CPU_PROVIDER, CUDA_PROVIDER, Chosen, EngineMakers, choose_engine
 from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine
 from emomusic_edge.runtime.engines.tensorrt import TensorRTEngine
@@ -56,6 +58,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.bundle = folder / "models" / "face-stub"
         write_mc_dropout_bundle(self.bundle)
+        self.model: bytes | ModelFile
         self.manifest, self.model = read_bundle(self.bundle)
         self.store = EngineStore(folder / "engines")
         self.gpu: Gpu | str = ORIN
@@ -191,6 +194,14 @@ def test_without_cuda_the_session_for_the_cpu_is_built_once(machine: Machine, wa
         {"image": np.zeros((1, SIZE_PX, SIZE_PX, 3), np.uint8), "masks": np.ones((4, MASK_WIDTH), np.float32)}
     )
     assert out["samples"].shape == (4, 2)
+
+
+def test_without_cuda_a_form_for_processors_gets_a_session_of_its_own(machine: Machine) -> None:
+    write_bundle(machine.bundle, mc_dropout_graph(), mc_dropout_manifest(), for_cpu=mc_dropout_graph())
+    machine.manifest, machine.model = open_bundle(machine.bundle)
+    chosen = machine.chosen("cuda")
+    assert machine.built == [[CUDA_PROVIDER, CPU_PROVIDER], [CPU_PROVIDER]]
+    assert chosen.engine.provider == CPU_PROVIDER
 
 
 def test_a_session_on_neither_is_passed_over_for_the_cpu(machine: Machine) -> None:

@@ -15,7 +15,7 @@ from stub_models import MASK_WIDTH, SIZE_PX, mc_dropout_graph, mc_dropout_manife
 from emomusic_edge.errors import ModelError
 from emomusic_edge.export.bundle import write_bundle
 from emomusic_edge.graph_store import GraphStore
-from emomusic_edge.manifest import CPU_MODEL_NAME
+from emomusic_edge.manifest import CPU_MODEL_NAME, MODEL_NAME
 from emomusic_edge.model_file import ModelFile, open_bundle
 from emomusic_edge.runtime.engines.onnx_runtime import OrtEngine, nodes_by_provider
 
@@ -91,6 +91,14 @@ def test_an_altered_form_for_processors_does_not_load(in_two_forms: ModelFile) -
     assert in_two_forms.for_cpu is not None
     in_two_forms.for_cpu.path.write_bytes(b"something else")
     with pytest.raises(ModelError, match=CPU_MODEL_NAME):
+        OrtEngine(in_two_forms, name="stub", providers=["CPUExecutionProvider"])
+    with pytest.raises(ModelError, match=CPU_MODEL_NAME):
+        in_two_forms.check()
+
+
+def test_a_model_that_was_altered_is_refused_though_its_other_form_would_run(in_two_forms: ModelFile) -> None:
+    in_two_forms.path.write_bytes(b"something else")
+    with pytest.raises(ModelError, match=MODEL_NAME):
         OrtEngine(in_two_forms, name="stub", providers=["CPUExecutionProvider"])
 
 

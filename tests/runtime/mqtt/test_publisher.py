@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -33,6 +34,7 @@ from emomusic_edge.contracts import (
     ValenceArousal,
 )
 from emomusic_edge.errors import BrokerError
+from emomusic_edge.runtime.mqtt import publisher as publisher_module
 from emomusic_edge.runtime.mqtt.broker import BrokerSettings
 from emomusic_edge.runtime.mqtt.commands import MAX_PAYLOAD_BYTES
 from emomusic_edge.runtime.mqtt.inbox import MAX_WAITING_COMMANDS, CommandRate
@@ -139,8 +141,9 @@ def test_first_words_come_in_order(broker: Broker, listener: Listener) -> None:
     with publishing(settings(broker.port)) as publisher:
         publisher.publish(SNAPSHOT)
         listener.wait(f"{NODE}/music")
-    first = [topic.removeprefix(f"{NODE}/") for topic in listener.topics()[:4]]
-    assert first == ["availability", "health", "state", "music"]
+    topics = [topic.removeprefix(f"{NODE}/") for topic in listener.topics()]
+    # The claim comes before the state where the line was up before there was one.
+    assert [topic for topic in topics if topic != "claim"][:4] == ["availability", "health", "state", "music"]
 
 
 def test_only_availability_is_kept_by_the_broker(broker: Broker, listener: Listener) -> None:
@@ -189,6 +192,29 @@ def test_what_drifts_is_told_only_with_the_repeat(broker: Broker, listener: List
         for topic in ("state", "music", "health"):
             assert len(listener.all(f"{NODE}/{topic}")) == 2, topic
         assert listener.all(f"{NODE}/music")[-1].json["song"]["position_s"] == 10.0
+
+
+def test_what_could_not_be_told_yet_is_not_made(
+    broker: Broker, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At ten frames a second: health every half second, though it is told every ten; a state that moves likewise."""
+    made: Counter[str] = Counter()
+
+    def counted(name: str) -> None:
+        real = getattr(publisher_module, name)
+        monkeypatch.setattr(publisher_module, name, lambda *given: made.update([name]) or real(*given))
+
+    for name in ("health_message", "state_message"):
+        counted(name)
+    clock = Clock()
+    with publishing(settings(broker.port), clock) as publisher:
+        connected(publisher)
+        for seq in range(100):
+            step(publisher, listener, replace(SNAPSHOT, seq=seq, face_count=seq))
+            clock.now_s += 0.1
+    # once more when the line is up
+    assert 1 <= made["health_message"] <= 22
+    assert 1 <= made["state_message"] <= 22
 
 
 @pytest.mark.parametrize(

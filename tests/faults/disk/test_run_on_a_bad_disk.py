@@ -79,13 +79,13 @@ def strike(kind: str, room: ClosedRoom, disk: SmallDisk, listener: Listener, run
     return outlived(kind, room, disk, listener)
 
 
-def outlived(kind: str, room: ClosedRoom, disk: SmallDisk, listener: Listener) -> float:
-    """What is to be told while it lasts, then its end; the seconds as of `strike`."""
+def outlived(kind: str, room: ClosedRoom, disk: SmallDisk, listener: Listener, *also: str) -> float:
+    """What is to be told while it lasts (likes, the camera, `also`), then its end; the seconds as of `strike`."""
     try:
         liked(listener)
         command(listener, "pause")
         wait_until(
-            lambda: told_of(room, listener).keys() == {"likes", "camera"}, lambda: f"{kind}: {reasons(listener)}"
+            lambda: told_of(room, listener).keys() == {"likes", "camera", *also}, lambda: f"{kind}: {reasons(listener)}"
         )
         assert all(WORDS[kind] in reason for reason in told_of(room, listener).values())
         # It answers and goes on all the same.
@@ -128,7 +128,8 @@ def test_a_start_on_a_bad_disk(
 ) -> None:
     disk.strike(kind, None)
     run = start()
-    outlived(kind, room, disk, listener)
+    # What is announced to Home Assistant is remembered at the start.
+    outlived(kind, room, disk, listener, "broker")
     ended_well(room, disk, run)
 
 

@@ -175,13 +175,13 @@ def _rehearse(path: Path) -> None:
         raise ModelError(_refusal(path, f"GLOBAL {cause}"), mend=RESAVE) from cause
     except RehearsalError as cause:
         raise ModelError(
-            f"Checkpoint {path} was refused, and nothing of it ran: {cause}. A damaged file looks like this; so does "
-            "an attack.",
+            f"Checkpoint {path} was refused, and nothing of it ran: {_first_line(cause)}. A damaged file looks "
+            "like this; so does an attack.",
             mend=RESAVE,
         ) from cause
     except ArchiveError as cause:
         raise ModelError(
-            f"Checkpoint {path} is no archive as torch.save writes it: {cause}.",
+            f"Checkpoint {path} is no archive as torch.save writes it: {_first_line(cause).rstrip('.')}.",
             mend="Copy it again, and compare its sha256. A file that is whole: " + RESAVE,
         ) from cause
     except (OSError, ValueError, LookupError, AttributeError, TypeError, OverflowError) as cause:
@@ -197,8 +197,8 @@ def _refusal(path: Path, told: str) -> str:
     names = [name for name in names if not name.startswith("torch.serialization")]
     if names:
         return (
-            f"Checkpoint {path} asks for {names[0]} to be loaded, which could run code. It was refused, nothing ran. "
-            "A whole pickled model and extra objects beside the weights look like this; so does an attack."
+            f"Checkpoint {path} asks for {names[0][:300]} to be loaded, which could run code. It was refused, nothing "
+            "ran. A whole pickled model and extra objects beside the weights look like this; so does an attack."
         )
     return f"Checkpoint {path} was refused, and nothing of it ran: {_first_line(told)}"
 

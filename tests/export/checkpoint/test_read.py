@@ -175,3 +175,17 @@ def test_damage_is_an_error_or_harmless_never_a_crash(
     file.write_bytes(content[: data.draw(st.integers(1, len(content)))])
     with contextlib.suppress(ModelError):
         assert read_checkpoint(file)
+
+
+def test_a_refusal_stays_short_whatever_the_file_is_called_inside(tmp_path: Path) -> None:
+    """Found by fuzzing: zipfile quotes a member's name in full, and a damaged length makes that the file."""
+    path = tmp_path / "model.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"x" * 20_000)
+    content = bytearray(path.read_bytes())
+    # the length of the name in the member's own header
+    content[26:28] = (18_000).to_bytes(2, "little")
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="no archive as torch") as told:
+        read_checkpoint(path)
+    assert len(str(told.value)) < 1000
